@@ -1,0 +1,47 @@
+"""What each engine may be asked: its parameters with their limits. Imports no torch.
+
+One module an area, named like the module of `engines/` that computes it. A class declares one engine::
+
+    @dataclass(frozen=True)
+    class Argmax(Parameters, engine="attention.argmax", summary="Attention that returns one value whole"):
+        query: tuple[float, ...] = field((1.0, 1.0, 2.0), min_length=1)
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import ClassVar, Literal
+
+Dtype = Literal["float32", "float64", "bfloat16"]
+
+_DECLARED: dict[str, type[Parameters]] = {}
+
+
+class Parameters:
+    """Base of all parameter records; a subclass is one engine.
+
+    Attributes:
+        engine: its name, `area.experiment`.
+        summary: one line on what it does.
+        dtype: the floating-point type it runs in unless asked otherwise.
+    """
+
+    engine: ClassVar[str]
+    summary: ClassVar[str]
+    dtype: ClassVar[Dtype]
+
+    def __init_subclass__(cls, *, engine: str, summary: str, dtype: Dtype = "float32") -> None:
+        cls.engine, cls.summary, cls.dtype = engine, summary, dtype
+        known = _DECLARED.get(engine)
+        # A dataclass with slots is made twice under one name; anything else is two engines at one name.
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise ValueError(f"engine {engine} is declared by {known.__qualname__} and by {cls.__qualname__}")
+        _DECLARED[engine] = cls
+
+
+def declared() -> dict[str, type[Parameters]]:
+    """Every engine's parameters by the engine's name, in alphabetical order."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return dict(sorted(_DECLARED.items()))
