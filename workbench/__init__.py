@@ -1,0 +1,3 @@
+"""A terminal workbench for deep-learning homework."""
+
+__version__ = "0.1.0"
