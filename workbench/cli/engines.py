@@ -1,0 +1,61 @@
+"""`workbench engines`: what there is to run, and with which parameters. Needs no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from argparse import Namespace
+from typing import Any
+
+from engines.fields import MISSING, default_of, hints_of, limits_of, plain, type_name
+from engines.parameters import Parameters, declared
+from workbench.cli import FINE
+from workbench.cli.output import print_json, print_line
+from workbench.cli.running import engine_named
+
+
+def main(options: Namespace) -> int:
+    """List the engines, or describe one."""
+    chosen = [engine_named(options.engine)] if options.engine else list(declared().values())
+    if options.json:
+        print_json({"engines": [describe(record) for record in chosen]})
+        return FINE
+    for record in chosen:
+        print_line(f"{record.engine}  {record.summary}")
+        if options.engine:
+            for parameter in describe(record)["parameters"]:
+                print_line(f"  {parameter['name']}: {parameter['type']}{_limits(parameter)}{_default(parameter)}")
+                if parameter["help"]:
+                    print_line(f"      {parameter['help']}")
+    return FINE
+
+
+def describe(record: type[Parameters]) -> dict[str, Any]:
+    """An engine with its parameters, their types, defaults and limits."""
+    hints = hints_of(record)
+    parameters = []
+    for spec in dataclasses.fields(record):  # type: ignore[arg-type]
+        limits = limits_of(spec)
+        default = default_of(spec)
+        parameters.append(
+            {
+                "name": spec.name,
+                "type": type_name(hints[spec.name]),
+                "default": None if default is MISSING else plain(default),
+                "low": limits.low,
+                "high": limits.high,
+                "help": limits.help,
+            }
+        )
+    return {"name": record.engine, "summary": record.summary, "dtype": record.dtype, "parameters": parameters}
+
+
+def _limits(parameter: dict[str, Any]) -> str:
+    low, high = parameter["low"], parameter["high"]
+    if low is None and high is None:
+        return ""
+    return f", {'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'}"
+
+
+def _default(parameter: dict[str, Any]) -> str:
+    text = str(parameter["default"])
+    return f", default {text}" if len(text) <= 40 else f", default {text[:37]}..."

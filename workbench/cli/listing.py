@@ -1,0 +1,95 @@
+"""`workbench list`. Imports nothing that takes longer than the list itself."""
+
+from __future__ import annotations
+
+import os
+
+from workbench import paths
+from workbench.catalog import Catalog, UnknownExercise, near, shortened
+from workbench.cli import FINE
+from workbench.cli.output import is_unicode, print_json, print_line, width
+from workbench.glyphs import sign
+from workbench.progress.summary import solved, status_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from types import SimpleNamespace
+    from typing import Any
+
+    from workbench.catalog.index import Row
+
+
+def main(options: Namespace | SimpleNamespace) -> int:
+    """List exercises, by topic or in the order of an assignment, with what is done of each."""
+    catalog = Catalog()
+    shares, warning = solved(paths.progress_file())
+    rows = chosen(catalog, options.topic, options.assignment)
+    if options.json:
+        print_json(
+            {
+                "exercises": [as_json(row, shares.get(row["id"], {})) for row in rows],
+                "assignments": catalog.assignments,
+                "warning": warning or missing(catalog),
+            }
+        )
+        return FINE
+    for text in (warning, missing(catalog)):
+        if text:
+            print_line(f"warning: {text}")
+    topic = ""
+    for row in rows:
+        if row["topic"] != topic and not options.assignment:
+            topic = row["topic"]
+            print_line(topic)
+        print_line(line(row, shares.get(row["id"], {})))
+    return FINE
+
+
+def chosen(catalog: Catalog, topic: str | None, assignment: str | None) -> list[Row]:
+    """The rows asked for.
+
+    Raises:
+        UnknownExercise: if there is no such topic or assignment.
+    """
+    rows = catalog.rows
+    if assignment is not None:
+        found = catalog.assignment(assignment)
+        if found["broken"]:
+            raise UnknownExercise(f"the assignment '{assignment}' cannot be used: {found['broken'][0]}")
+        rows = [catalog.row(item["exercise"]) for item in found["exercises"]]
+    if topic is not None:
+        if topic not in catalog.topics():
+            raise UnknownExercise(f"there is no topic '{shortened(topic)}'{near(topic, catalog.topics())}")
+        rows = [row for row in rows if row["topic"] == topic]
+    return rows
+
+
+def missing(catalog: Catalog) -> str:
+    """A warning if the pack is not there at all."""
+    return "" if os.path.isdir(catalog.folder) else f"no exercises: {catalog.folder} is not a folder"
+
+
+def as_json(row: Row, shares: dict[str, float]) -> dict[str, Any]:
+    """A row with its progress, without the text that only searching needs."""
+    out: dict[str, Any] = {key: value for key, value in row.items() if key != "search"}
+    out["status"] = status(row, shares)
+    out["parts"] = [{**part, "solved": shares.get(part["id"], 0.0) >= 1.0} for part in row["parts"]]
+    return out
+
+
+def status(row: Row, shares: dict[str, float]) -> str:
+    """One of "done", "partly", "open" and "broken"."""
+    return "broken" if row["broken"] else status_of([part["id"] for part in row["parts"]], shares)
+
+
+def line(row: Row, shares: dict[str, float]) -> str:
+    """One row of the list, as wide as the terminal."""
+    mark = sign(status(row, shares), ascii_only=not is_unicode())
+    if row["broken"]:
+        return f"  {mark} {row['id']:<26} {row['broken'][0]}"[: max(width(), 60)]
+    done = sum(shares.get(part["id"], 0.0) >= 1.0 for part in row["parts"])
+    facts = f"{done}/{len(row['parts'])} parts  {'*' * row['difficulty']:<5} {row['minutes']:>3} min"
+    room = max(20, width() - len(facts) - 32)
+    title = row["title"] if len(row["title"]) <= room else row["title"][: room - 3] + "..."
+    return f"  {mark} {row['id']:<26} {title:<{room}} {facts}"

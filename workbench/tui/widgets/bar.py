@@ -1,0 +1,100 @@
+"""The line at the top, which says where one is, and the line at the bottom, which says what one can press."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from rich.text import Text
+
+from workbench.tui.widgets.lines import Lines, cut
+
+
+class TitleBar(Lines):
+    """Where one is on the left, how one stands on the right."""
+
+    DEFAULT_CSS = "TitleBar { height: 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = ""
+        self.right = ""
+
+    def show(self, left: str, right: str = "") -> None:
+        """Change what it says."""
+        if (left, right) != (self.left, self.right):
+            self.left, self.right = left, right
+            self.refresh()
+
+    def line(self, index: int, width: int) -> Text:
+        """Left and right, the right one kept."""
+        room = max(0, width - len(self.right) - 3)
+        left = cut(Text(f" {self.left}"), room)
+        gap = " " * max(1, width - left.cell_len - len(self.right) - 1)
+        return Text.assemble(left, gap, self.right, " ")
+
+    def line_style(self, index: int) -> Style:
+        """The bar's own."""
+        return self.ink.bar
+
+
+class KeyBar(Lines):
+    """Keys with what they do, as many as fit, and a note of the program on the right."""
+
+    DEFAULT_CSS = "KeyBar { height: 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: tuple[tuple[str, str], ...] = ()
+        self.note = ""
+
+    def show(self, keys: tuple[tuple[str, str], ...]) -> None:
+        """Change the keys."""
+        if keys != self.keys:
+            self.keys = keys
+            self.refresh()
+
+    def tell(self, note: str) -> None:
+        """Change the note."""
+        if note != self.note:
+            self.note = note
+            self.refresh()
+
+    def line(self, index: int, width: int) -> Text:
+        """The keys that fit, then the note."""
+        out = Text(" ")
+        room = width - 2
+        for key, label in self.keys:
+            piece = len(key) + len(label) + 3
+            if out.cell_len + piece > room:
+                break
+            out.append(key, self.ink.bar_key)
+            out.append(f" {label}  ")
+        if self.note and out.cell_len + len(self.note) < width:
+            out.append(" " * (width - out.cell_len - len(self.note) - 1))
+            out.append(self.note)
+        return out
+
+    def line_style(self, index: int) -> Style:
+        """The bar's own."""
+        return self.ink.bar
+
+
+class MessageLine(Lines):
+    """What the program has to say: one line, kept until something else is to be said."""
+
+    DEFAULT_CSS = "MessageLine { height: 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.message = ""
+        self.kind = ""
+
+    def say(self, message: str, kind: str = "") -> None:
+        """Say something; kind is a status such as "error" or "correct"."""
+        if (message, kind) != (self.message, self.kind):
+            self.message, self.kind = message, kind
+            self.refresh()
+
+    def line(self, index: int, width: int) -> Text:
+        """The message, cut to the line."""
+        style = self.ink.status(self.kind) if self.kind else self.ink.muted
+        return cut(Text(f" {self.message}", style=style), width)
