@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,11 +32,18 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCompute]:
+def shared_compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCompute]:
     """Workers that are started once."""
     shared = LocalCompute(Results(str(tmp_path_factory.mktemp("results"))))
     yield shared
     shared.close()
+
+
+@pytest.fixture
+def compute(shared_compute: LocalCompute) -> LocalCompute:
+    """The workers, without the results of another test."""
+    shutil.rmtree(shared_compute.results.folder, ignore_errors=True)
+    return shared_compute
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

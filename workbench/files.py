@@ -1,9 +1,15 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and folders for a moment."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
+
+from workbench import paths
+
+# What a killed program has left in the scratch folder goes when it is this old.
+STALE_SECONDS = 24 * 3600.0
 
 
 def write_atomically(path: str, content: bytes, *, mode: int = 0o600) -> None:
@@ -22,8 +28,49 @@ def write_atomically(path: str, content: bytes, *, mode: int = 0o600) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        error.filename, error.filename2 = path, None  # the name that means something to whoever reads it
-        raise
+        raise OSError(error.errno, error.strerror, path) from None  # the name that means something to a reader
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[str]:
+    """A folder for a moment, below the cache directory, or the system's temporary one if that cannot be written.
+
+    Raises:
+        OSError: if there is no room for one anywhere.
+    """
+    import tempfile
+
+    base = os.path.join(paths.cache(), "scratch")
+    try:
+        os.makedirs(base, mode=0o700, exist_ok=True)
+        _sweep(base)
+        folder = tempfile.mkdtemp(dir=base)
+    except OSError:
+        folder = tempfile.mkdtemp(prefix=f"{paths.APP}-")
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder and what is below, also where somebody has forbidden to look."""
+    import shutil
+
+    for above, names, _ in os.walk(folder):
+        for name in names:
+            if not os.path.islink(path := os.path.join(above, name)):
+                os.chmod(path, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(base: str) -> None:
+    import time
+
+    with os.scandir(base) as entries:
+        for entry in entries:
+            if entry.stat(follow_symlinks=False).st_mtime < time.time() - STALE_SECONDS:
+                _remove(entry.path)
 
 
 def not_replaceable(path: str) -> str:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,14 +89,9 @@ class Running:
         return errors
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    return tmp_path
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
-def test_a_program_that_is_killed_leaves_nothing(number: signal.Signals, folder: Path) -> None:
-    running = Running("", folder)
+def test_a_program_that_is_killed_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    running = Running("", tmp_path)
     running.process.send_signal(number)
     running.process.communicate(timeout=GUARD)
     wait_until_gone(running.pids)
@@ -106,16 +100,16 @@ def test_a_program_that_is_killed_leaves_nothing(number: signal.Signals, folder:
 @pytest.mark.parametrize(
     "ending", ["compute.close()", "", "raise ZeroDivisionError", "os._exit(0)", "compute.close(); compute.close()"]
 )
-def test_a_program_that_ends_leaves_nothing_and_does_not_hang(ending: str, folder: Path) -> None:
-    running = Running(ending, folder)
+def test_a_program_that_ends_leaves_nothing_and_does_not_hang(ending: str, tmp_path: Path) -> None:
+    running = Running(ending, tmp_path)
     errors = running.end()
     assert running.process.returncode == ("Zero" in ending)
     assert ("Traceback" in errors) == ("Zero" in ending), errors
     wait_until_gone(running.pids)
 
 
-def test_the_death_of_the_nursery_ends_what_it_forked(folder: Path) -> None:
-    running = Running("compute.close()", folder)
+def test_the_death_of_the_nursery_ends_what_it_forked(tmp_path: Path) -> None:
+    running = Running("compute.close()", tmp_path)
     nursery, *rest = running.pids
     student, *below = rest[1:]
     running.process.send_signal(0)

@@ -142,8 +142,8 @@ def test_a_whole_file_with_something_else_in_it_is_no_result(content: dict[str, 
     assert store.find(JOB) is None
 
 
-def test_a_damaged_result_is_computed_again(compute: LocalCompute, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Results()  # where the workers of a fresh crew keep theirs
+def test_a_damaged_result_is_computed_again(tmp_path: Path) -> None:
+    kept = Results(str(tmp_path / "runs"))
     local = LocalCompute(kept)
     try:
         first = local.ask(engine="attention.argmax", device="cpu")

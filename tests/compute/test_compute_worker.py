@@ -103,8 +103,8 @@ def begin(desk: worker.Desk) -> threading.Thread:
     """Do the next job of a desk in another thread, as `work` does."""
 
     def do() -> None:
-        job = desk.waiting.get(timeout=GUARD)
-        desk.tell(worker.perform(job, desk))
+        order = desk.waiting.get(timeout=GUARD)
+        desk.tell(worker.perform(order.job, desk))
 
     thread = threading.Thread(target=do)
     thread.start()
@@ -286,15 +286,13 @@ def test_results_are_kept_before_they_are_told(
             raise Done
 
     monkeypatch.setattr(desk, "tell", tell)
-    desk.command(Submit(JOB))
+    desk.command(Submit(JOB, results.folder))
     with pytest.raises(Done):
-        worker.work(desk, results)
+        worker.work(desk)
     assert found[0] is not None
 
 
-def test_what_cannot_be_imported_while_idle_ends_no_worker(
-    desk: worker.Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_imported_while_idle_ends_no_worker(desk: worker.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     class Done(Exception):
         """The end of the test."""
 
@@ -310,4 +308,4 @@ def test_what_cannot_be_imported_while_idle_ends_no_worker(
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.01)
     monkeypatch.setattr("importlib.import_module", broken)
     with pytest.raises(Done):
-        worker.work(desk, Results(str(tmp_path)))
+        worker.work(desk)

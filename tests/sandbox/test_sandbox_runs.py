@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from engines.arrays import Array
+from workbench import paths
 from workbench.compute.local import LocalCompute
 from workbench.sandbox import LEVEL, LEVEL_NAME, Outcome, Program, run
 
@@ -22,13 +22,11 @@ GUARD = 60.0  # seconds, against a test that would never end
 
 
 @pytest.fixture(autouse=True)
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The temporary folder of this test, which has to be empty again in the end."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+def scratch() -> Iterator[Path]:
+    """Where programs have their folders, which has to be empty again in the end."""
+    folder = Path(paths.cache(), "scratch")
     yield folder
-    assert list(folder.iterdir()) == []
+    assert not folder.exists() or list(folder.iterdir()) == []
 
 
 def run_code(compute: LocalCompute, code: str, *, seconds: float = GUARD, **more: Any) -> Outcome:

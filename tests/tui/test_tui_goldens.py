@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.tui.tui_harness import lines, open_exercise, running, shown, type_text, until
+from workbench.tui.app import WorkbenchApp
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from workbench.compute.local import LocalCompute
-    from workbench.tui.app import WorkbenchApp
 
 FOLDER = Path(__file__).parent / "goldens"
 SIZES = [(60, 15), (80, 24), (120, 40)]
@@ -79,9 +79,12 @@ def settled(rows: list[str]) -> str:
 @pytest.mark.parametrize("ascii_only", [False, True], ids=["unicode", "ascii"])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", SCREENS)
-async def test_screen(compute: LocalCompute, name: str, size: tuple[int, int], ascii_only: bool) -> None:
+async def test_screen(
+    compute: LocalCompute, name: str, size: tuple[int, int], ascii_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whether the first worker is warm yet, and what device it has found, is no part of what is compared.
+    monkeypatch.setattr(WorkbenchApp, "on_workbench_app_device_found", lambda app, message: None)
     async with running(compute, size, ascii_only=ascii_only) as (app, pilot):
-        app.on_workbench_app_device_found = lambda message: None  # type: ignore[method-assign]
         await SCREENS[name](app, pilot)
         got = settled(lines(app))
     if ascii_only:

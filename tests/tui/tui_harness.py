@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 
     from workbench.compute.local import LocalCompute
 
-# A guard against waiting for ever, not a time to wait.
-MOST_PAUSES = 300
+# Seconds: a guard against waiting for ever, not a time to wait.
+GUARD = 60.0
 
 
 def make_app(compute: LocalCompute, *, theme: str = "", ascii_only: bool = False) -> WorkbenchApp:
@@ -40,7 +41,8 @@ async def running(
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
     """Let the app work until something is so."""
-    for _ in range(MOST_PAUSES):
+    deadline = time.monotonic() + GUARD
+    while time.monotonic() < deadline:
         await pilot.pause()
         if condition():
             return

@@ -17,6 +17,7 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from workbench import paths
 from workbench.compute.handle import Handle
 from workbench.compute.log import log_file, open_log
 from workbench.compute.messages import (
@@ -72,8 +73,9 @@ class _Worker:
 class Crew:
     """The nursery, the workers, and the jobs that wait for one. Lives in the loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, results_folder: str) -> None:
         self.loop = loop
+        self.results_folder = results_folder
         self.nursery: subprocess.Popen[bytes] | None = None
         self.control: socket.socket | None = None
         self.failed_starts = 0
@@ -102,7 +104,7 @@ class Crew:
         for worker in self.workers:
             if self.waiting and worker.ready and worker.handle is None:
                 worker.handle = self.waiting.popleft()
-                self.say(worker, Submit(worker.handle.job))
+                self.say(worker, Submit(worker.handle.job, self.results_folder))
         starting = sum(not worker.ready for worker in self.workers)
         if len(self.waiting) > starting and len(self.workers) < MAX_WORKERS:
             try:
@@ -249,7 +251,7 @@ class Crew:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env=os.environ | ENVIRONMENT,
+                    env=os.environ | ENVIRONMENT | {"TORCHINDUCTOR_CACHE_DIR": os.path.join(paths.cache(), "torch")},
                     start_new_session=True,  # the terminal's signals are for the screen
                 )
         except OSError:

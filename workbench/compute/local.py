@@ -7,6 +7,7 @@ nursery and the workers; callers hand over jobs and get events.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import uuid
 from collections.abc import Callable
@@ -74,7 +75,7 @@ class LocalCompute:
 
     def kill(self, child: Child) -> None:
         """Kill a process that `spawn` made."""
-        self._call(lambda crew: crew.kill(child))
+        self._stop(lambda crew: crew.kill(child))
 
     def close(self) -> None:
         """End all workers, and with them whatever runs."""
@@ -86,7 +87,12 @@ class LocalCompute:
             thread.join(timeout=5)
 
     def _cancel(self, job_id: str) -> None:
-        self._call(lambda crew: crew.cancel(job_id))
+        self._stop(lambda crew: crew.cancel(job_id))
+
+    def _stop(self, action: Callable[[Crew], None]) -> None:
+        """End something, unless everything is being ended already."""
+        with contextlib.suppress(RuntimeError):
+            self._call(action)
 
     def _call(self, action: Callable[[Crew], None]) -> None:
         """Run an action in the loop's thread, which is started by the first one."""
@@ -95,7 +101,7 @@ class LocalCompute:
                 raise RuntimeError("the workbench is closing")
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._crew = Crew(self._loop)
+                self._crew = Crew(self._loop, self.results.folder)
                 self._thread = threading.Thread(target=self._live, name="compute", daemon=True)
                 self._thread.start()
             self._loop.call_soon_threadsafe(action, self._crew)

@@ -42,9 +42,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Submit:
-    """Do this job when those before it are done."""
+    """Do this job when those before it are done, and keep what it gives below a folder of results, if one is named."""
 
     job: Job
+    keep_in: str = ""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class Desk:
     """Jobs by id: which wait, which one runs, and the last that each of them had to say."""
 
     def __init__(self) -> None:
-        self.waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self.waiting: queue.SimpleQueue[Submit] = queue.SimpleQueue()
         self.cancelled: set[str] = set()
         self._last: dict[str, dict[type[Any], Event]] = {}
         self._lock = threading.Lock()
@@ -74,7 +74,7 @@ class Desk:
     def command(self, message: Submit | Cancel | Watch) -> None:
         """Take one command."""
         if isinstance(message, Submit):
-            self.waiting.put(message.job)
+            self.waiting.put(message)
         elif isinstance(message, Cancel):
             self.cancelled.add(message.job_id)
         else:
@@ -136,7 +136,7 @@ def serve(descriptor: int) -> None:
     import torch
 
     desk.tell(Hello(os.getpid(), torch.__version__))
-    work(desk, Results())
+    work(desk)
 
 
 def _listen(channel: Channel, desk: Desk) -> None:
@@ -147,20 +147,21 @@ def _listen(channel: Channel, desk: Desk) -> None:
     os._exit(0)
 
 
-def work(desk: Desk, results: Results) -> None:
+def work(desk: Desk) -> None:
     """Do one job after the other. While idle, import what the first training run would wait for."""
     idle: float | None = IDLE_SECONDS
     while True:
         try:
-            job = desk.waiting.get(timeout=idle)
+            order = desk.waiting.get(timeout=idle)
         except queue.Empty:
             idle = None
             with contextlib.suppress(Exception):  # a run that needs it will say what is wrong with it
                 importlib.import_module("torch._dynamo")
             continue
+        job = order.job
         ending = perform(job, desk)
-        if isinstance(ending, Finished) and job.task != "describe":
-            results.keep(job, ending)
+        if isinstance(ending, Finished) and order.keep_in and job.task != "describe":
+            Results(order.keep_in).keep(job, ending)
         desk.cancelled.discard(job.id)
         desk.tell(ending)
 

@@ -6,10 +6,8 @@ import contextlib
 import errno
 import os
 import selectors
-import shutil
 import signal
 import socket
-import tempfile
 import time
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from engines.arrays import Array
 from workbench.compute.crew import signal_name
 from workbench.compute.local import Child, LocalCompute
 from workbench.compute.wire import HEAD_SIZE, BadFrame, Bounds, lengths, pack, unpack
+from workbench.files import scratch_folder
 
 # The isolation that a run has. Named wherever a result of student code is shown.
 LEVEL = 0
@@ -76,11 +75,8 @@ def run(program: Program, compute: LocalCompute) -> Outcome:
     Raises:
         OSError: if no process can be started, or there is no room for its scratch folder.
     """
-    scratch = tempfile.mkdtemp(prefix="workbench-")
-    try:
+    with scratch_folder() as scratch:
         return _Watch(program, compute, scratch).outcome()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 class _Watch:
@@ -255,8 +251,9 @@ def resident_bytes(pid: int) -> int:
         try:
             with open(f"/proc/{current}/statm", "rb") as file:
                 total += int(file.read().split()[1]) * PAGE
-            with open(f"/proc/{current}/task/{current}/children", "rb") as file:
-                todo += map(int, file.read().split())
+            for thread in os.listdir(f"/proc/{current}/task"):  # a process belongs to the thread that made it
+                with open(f"/proc/{current}/task/{thread}/children", "rb") as file:
+                    todo += map(int, file.read().split())
         except (OSError, IndexError, ValueError):
             continue
     return total

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import TextArea
+
+from workbench.files import scratch_folder
 
 if TYPE_CHECKING:
     from workbench.tui.widgets.parts import PartsPane
@@ -50,13 +51,14 @@ class Editor(TextArea):
 
     def action_external(self) -> None:
         """Edit the program in $EDITOR; when that ends, go on here with what was saved."""
-        command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
-        with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
-            path = Path(folder, "answer.py")
-            path.write_text(self.text, encoding="utf-8")
-            try:
+        wanted = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        try:
+            with scratch_folder() as folder:
+                path = Path(folder, "answer.py")
+                path.write_text(self.text, encoding="utf-8")
+                command = [*shlex.split(wanted), str(path)]
                 with self.app.suspend():
-                    subprocess.run([*command, str(path)], check=False)
+                    subprocess.run(command, check=False)
                 self.load_text(path.read_text(encoding="utf-8", errors="replace"))
-            except OSError as error:
-                self.notify(f"{command[0]} cannot be started: {error.strerror}", severity="error")
+        except (OSError, ValueError) as error:  # no such program; quotes that do not match
+            self.notify(f"{wanted} cannot be started: {error}", severity="error")
