@@ -17,6 +17,7 @@ from workbench.settings import Settings
 from workbench.tui.catalog_screen import CatalogScreen
 from workbench.tui.compositor import DiffingApp, ascii_everywhere
 from workbench.tui.ink import Ink, textual_name
+from workbench.tui.keyboard import PatientApp
 from workbench.tui.screens import WorkbenchScreen
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ SIGNALLED = 128
 PATIENCE_SECONDS = 0.3
 
 
-class WorkbenchApp(DiffingApp[int]):
+class WorkbenchApp(PatientApp[int], DiffingApp[int]):
     """Everything on the terminal."""
 
     TITLE = "workbench"
@@ -161,19 +162,12 @@ class WorkbenchApp(DiffingApp[int]):
 
     async def action_quit(self) -> None:
         """Leave, with everything kept."""
-        self.finish(0)
+        self.leave(0)
 
     def hang_up(self, number: int) -> None:
         """The terminal has gone, or the system wants the program to end: keep everything, and leave."""
-        self.finish(SIGNALLED + number)
-
-    def finish(self, status: int) -> None:
-        """Leave as soon as what was typed before has been taken; in any case soon."""
-        if self.focused is not None:
-            self.focused.call_later(self.leave, status)
-            self.set_timer(PATIENCE_SECONDS, partial(self.leave, status))
-        else:
-            self.leave(status)
+        self.when_typed(partial(self.leave, SIGNALLED + number))
+        self.set_timer(PATIENCE_SECONDS, partial(self.leave, SIGNALLED + number))
 
     def leave(self, status: int) -> None:
         """Save what was typed, end the workers, and exit."""
