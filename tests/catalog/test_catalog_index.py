@@ -51,7 +51,7 @@ def test_what_the_list_knows(pack: Path) -> None:
     assert row["tags"] == ["search", "deep"]
     assert row["difficulty"] == 5
     assert row["parts"][0] == {"id": "one", "kind": "number", "points": 1, "covers": ["beta/hard"]}
-    assert "how small?" in row["search"]
+    assert "how small?" in index.texts(str(pack))[row["id"]]
     assert row["broken"] == []
     assert found["assignments"][0]["title"] == "Sheet week-1"
     assert [item["exercise"] for item in found["assignments"][0]["exercises"]] == ["beta/hard", "alpha/middle"]
@@ -176,6 +176,16 @@ def cache_of(pack: Path) -> Path:
     return Path(index.cache_path(str(pack)))
 
 
+def parts(pack: Path) -> dict[str, Any]:
+    """The lines of a stored index by name."""
+    lines = cache_of(pack).read_text().splitlines()
+    return dict(zip(("head", *index.LINES), map(json.loads, lines), strict=True))
+
+
+def store(pack: Path, content: dict[str, Any]) -> None:
+    cache_of(pack).write_text("\n".join(map(json.dumps, content.values())))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -213,9 +223,11 @@ def test_a_cache_cut_short(pack: Path, length: float) -> None:
         {"folder": "/elsewhere"},
         {"program": [0, "0.0", 0, 0]},
         {"program": None},
-        {"files": None},
-        {"files": {}},
-        {"files": [1]},
+        {"rows": None},
+        {"rows": {}},
+        {"rows": [1]},
+        {"rows": {"exercises": 1, "assignments": []}},
+        {"rows": {"exercises": [{}], "assignments": []}},
         {"stamps": None},
         {"stamps": {}},
         {"stamps": {"alpha/middle.yaml": 3}},
@@ -224,17 +236,21 @@ def test_a_cache_cut_short(pack: Path, length: float) -> None:
 )
 def test_a_cache_of_other_content_is_not_believed(pack: Path, change: dict[str, Any]) -> None:
     first = index.load(str(pack))
-    stored = json.loads(cache_of(pack).read_bytes())
-    cache_of(pack).write_text(json.dumps({**stored, **change}))
+    stored = parts(pack)
+    if "rows" in change or "stamps" in change:
+        store(pack, {**stored, **change})
+    else:
+        store(pack, {**stored, "head": {**stored["head"], **change}})
     assert index.load(str(pack)) == first
     assert index.is_fresh(str(pack))
 
 
 def test_a_cache_without_one_of_its_files(pack: Path) -> None:
     first = index.load(str(pack))
-    stored = json.loads(cache_of(pack).read_bytes())
-    del stored["files"]["beta/easy.yaml"]
-    cache_of(pack).write_text(json.dumps(stored))
+    stored = parts(pack)
+    stored["rows"]["exercises"] = [row for row in stored["rows"]["exercises"] if row["file"] != "beta/easy.yaml"]
+    del stored["stamps"]["beta/easy.yaml"]
+    store(pack, stored)
     assert index.load(str(pack)) == first
 
 
@@ -296,3 +312,14 @@ def test_the_list_needs_no_yaml_once_it_is_compiled() -> None:
     )
     assert int(first[0]) >= 5
     assert (first[1], second[1]) == ("True", "False")
+
+
+def test_what_was_compiled_last_is_there_at_once_whatever_the_files_say_now(pack: Path, compiled: list[str]) -> None:
+    assert index.stored(str(pack)) is None
+    first = index.load(str(pack))
+    compiled.clear()
+    (pack / "beta" / "easy.yaml").unlink()
+    assert index.stored(str(pack)) == first
+    assert not index.is_fresh(str(pack))
+    assert compiled == []
+    assert len(index.load(str(pack))["exercises"]) == len(first["exercises"]) - 1

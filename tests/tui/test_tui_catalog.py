@@ -9,6 +9,7 @@ import pytest
 
 from tests.tui.tui_harness import lines, open_exercise, running, shown, until
 from workbench import paths
+from workbench.catalog import Catalog
 from workbench.compute.local import LocalCompute
 from workbench.progress.store import Attempt, Store
 from workbench.settings import Settings
@@ -164,3 +165,17 @@ async def test_q_leaves(compute: LocalCompute) -> None:
         await pilot.press("q")
         await until(pilot, lambda: not app.is_running)
         assert app.return_code == 0
+
+
+async def test_a_file_that_changed_since_the_list_was_compiled_is_read_behind_the_first_frame(
+    compute: LocalCompute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = tmp_path / "pack"
+    shutil.copytree(paths.exercises(), pack)
+    monkeypatch.setattr(paths, "exercises", lambda: str(pack))
+    Catalog()
+    file = pack / "attention" / "argmax.yaml"
+    file.write_text(file.read_text().replace("title: Argmax attention by hand", "title: Another title"))
+    async with running(compute) as (app, pilot):
+        await until(pilot, lambda: "Another title" in shown(app))
+        assert "0 of 5 done" in shown(app)

@@ -7,7 +7,7 @@ from workbench.catalog import index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from workbench.catalog.index import AssignmentRow, Row
+    from workbench.catalog.index import AssignmentRow, Index, Row
     from workbench.spec import Exercise
 
 
@@ -16,14 +16,38 @@ class UnknownExercise(LookupError):
 
 
 class Catalog:
-    """The exercises of one pack. Files are looked at when the catalogue is made and when one is opened."""
+    """The exercises of one pack. Files are looked at when the catalogue is made and when one is opened.
 
-    def __init__(self, folder: str | None = None) -> None:
+    Args:
+        folder: the pack; the built-in one by default.
+        found: its index, where that is known already.
+    """
+
+    def __init__(self, folder: str | None = None, found: Index | None = None) -> None:
         self.folder = folder or paths.exercises()
-        found = index.load(self.folder)
+        found = found or index.load(self.folder)
         self.rows: list[Row] = found["exercises"]
         self.assignments: list[AssignmentRow] = found["assignments"]
         self._by_id = {row["id"]: row for row in self.rows}
+        self._texts: dict[str, str] | None = None
+
+    @classmethod
+    def as_stored(cls, folder: str | None = None) -> Catalog | None:
+        """The catalogue as it was compiled last, at once; None if it has to be compiled first."""
+        folder = folder or paths.exercises()
+        found = index.stored(folder)
+        return cls(folder, found) if found else None
+
+    def is_fresh(self) -> bool:
+        """Whether no file has changed since the catalogue was compiled."""
+        return index.is_fresh(self.folder)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What a search looks through, by exercise."""
+        if self._texts is None:
+            self._texts = index.texts(self.folder)
+        return self._texts
 
     def row(self, exercise_id: str) -> Row:
         """What the list knows of an exercise.

@@ -12,16 +12,22 @@ from workbench.spec import Assignment, BadFile, Exercise, load_from_pack
 if TYPE_CHECKING:
     from workbench.catalog.index import AssignmentRow, Row
 
+# Of a long statement, a search looks at the beginning.
+MAX_TEXT = 2000
 
-def row(folder: str, name: str) -> Any:
-    """The row of one file of a pack, `topic/name.yaml`; a file that cannot be used gives a row that says why."""
+
+def row(folder: str, name: str) -> tuple[Any, str]:
+    """The row of one file of a pack, `topic/name.yaml`, and the text that a search looks through.
+
+    A file that cannot be used gives a row that says why.
+    """
     is_assignment = name.startswith(ASSIGNMENTS + "/")
     try:
         found = read(folder, name)
     except BadFile as bad:
         problems = [str(problem) for problem in bad.problems]
-        return _broken_assignment(name, problems) if is_assignment else _broken(name, problems)
-    return _assignment(found, name) if isinstance(found, Assignment) else _exercise(found, name)
+        return (_broken_assignment(name, problems) if is_assignment else _broken(name, problems)), ""
+    return (_assignment(found, name), "") if isinstance(found, Assignment) else (_exercise(found, name), text(found))
 
 
 def read(folder: str, name: str) -> Exercise | Assignment:
@@ -33,8 +39,13 @@ def read(folder: str, name: str) -> Exercise | Assignment:
     return load_from_pack(folder, name, os.path.join(os.path.basename(folder.rstrip("/")), name))[0]
 
 
-def _exercise(exercise: Exercise, name: str) -> Row:
+def text(exercise: Exercise) -> str:
+    """What a search looks through, in small letters."""
     words = [exercise.id, exercise.title, *exercise.tags, exercise.statement, *(part.ask for part in exercise.parts)]
+    return " ".join(" ".join(words).lower().split())[:MAX_TEXT]
+
+
+def _exercise(exercise: Exercise, name: str) -> Row:
     return {
         "id": exercise.id,
         "file": name,
@@ -53,7 +64,6 @@ def _exercise(exercise: Exercise, name: str) -> Row:
             {"id": part.id, "kind": part.kind, "points": part.points, "covers": list(part.covers)}
             for part in exercise.parts
         ],
-        "search": " ".join(" ".join(words).lower().split())[:2000],
         "broken": [],
     }
 
@@ -75,7 +85,6 @@ def _broken(name: str, problems: list[str]) -> Row:
         "source": [],
         "erratum": False,
         "parts": [],
-        "search": stem,
         "broken": problems,
     }
 

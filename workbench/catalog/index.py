@@ -1,4 +1,4 @@
-"""The compiled catalogue: what a list of exercises needs, as JSON in the cache, rebuilt when a file changes.
+"""The compiled catalogue: what a list of exercises needs, as lines of JSON in the cache, rebuilt when a file changes.
 
 Only `os` and `json` here: `workbench list` and the first frame wait for this module. Rows are plain
 mappings (see `Row`), because records would cost more to import than the rest of the list takes.
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
         source: list[str]
         erratum: bool
         parts: list[PartRow]
-        search: str
         broken: list[str]
 
     class AssignedRow(TypedDict):
@@ -70,38 +69,86 @@ if TYPE_CHECKING:
     Stamp = list[int]
 
 
-FORMAT = 1
+FORMAT = 2
 
 
 def load(folder: str) -> Index:
     """The index of the pack in `folder`: from the cache where no file has changed, else compiled again."""
-    stamps, stored = sweep(folder), read_stored(folder)
-    if stored and stored["stamps"] == stamps and stored["files"].keys() == stamps.keys():
-        return order(stored["files"])
-    from workbench.catalog import build
+    stamps = sweep(folder)
+    found = _read(folder, "rows", "stamps")
+    current = found and found[1] == stamps and _is_index(found[0])
+    rows: Index = found[0] if current else _compile(folder, stamps)
+    return rows
 
-    known = stored["files"] if stored else {}
-    old = stored["stamps"] if stored else {}
-    files = {
-        name: known[name] if name in known and stamp == old.get(name) else build.row(folder, name)
-        for name, stamp in stamps.items()
-    }
-    write_cache(cache_path(folder), {"folder": folder, "program": program_stamp(), "stamps": stamps, "files": files})
-    return order(files)
+
+def stored(folder: str) -> Index | None:
+    """The index as it was compiled last, without a look at the files; None if there is none to go by."""
+    found = _read(folder, "rows")
+    return found[0] if found and _is_index(found[0]) else None
 
 
 def is_fresh(folder: str) -> bool:
-    """Whether `load` will be a matter of milliseconds."""
-    stored = read_stored(folder)
-    return bool(stored) and stored["stamps"] == sweep(folder)
+    """Whether the stored index is what the files say."""
+    found = _read(folder, "stamps")
+    return bool(found) and found[0] == sweep(folder)
 
 
-def read_stored(folder: str) -> dict[str, Any]:
-    """The stored index of a pack; empty if there is none, or one that was made by other rules."""
-    stored = read_cache(cache_path(folder))
-    if stored.get("folder") != folder or stored.get("program") != program_stamp():
-        return {}
-    return stored if isinstance(stored.get("files"), dict) and isinstance(stored.get("stamps"), dict) else {}
+def texts(folder: str) -> dict[str, str]:
+    """What a search looks through, by exercise: its names, tags, statement and questions in small letters."""
+    found = _read(folder, "texts")
+    return found[0] if found else {}
+
+
+# The lines of a stored index after the first, which names what it was made from. Each is parsed only when it is
+# needed: of a large pack, the list needs a fraction.
+LINES = ("rows", "stamps", "texts")
+
+
+def _read(folder: str, *wanted: str) -> list[Any]:
+    """The lines asked for, in the order in which they stand; nothing if they cannot be believed."""
+    found = []
+    try:
+        with open(cache_path(folder), "rb") as file:
+            if json.loads(file.readline()) != _head(folder):
+                return []
+            for name in LINES:
+                line = file.readline()
+                if name in wanted:
+                    found.append(json.loads(line))
+                if len(found) == len(wanted):
+                    break
+    except (OSError, ValueError, RecursionError):
+        return []
+    return found if all(isinstance(content, dict) for content in found) else []
+
+
+def _head(folder: str) -> dict[str, Any]:
+    return {"folder": folder, "program": program_stamp()}
+
+
+def _is_index(rows: dict[str, Any]) -> bool:
+    return rows.keys() == {"exercises", "assignments"} and all(
+        isinstance(group, list) and all("file" in row for row in group) for group in rows.values()
+    )
+
+
+def _compile(folder: str, stamps: dict[str, Stamp]) -> Index:
+    """Read the files that changed, and store the index."""
+    from workbench.catalog import build
+
+    rows, old, known_texts = _read(folder, *LINES) or [{}, {}, {}]
+    known = {row["file"]: row for group in rows.values() for row in group} if _is_index(rows) else {}
+    files: dict[str, Any] = {}
+    words: dict[str, str] = {}
+    for name, stamp in stamps.items():
+        if name in known and stamp == old.get(name):
+            files[name], text = known[name], known_texts.get(known[name]["id"], "")
+        else:
+            files[name], text = build.row(folder, name)
+        words[files[name]["id"]] = text
+    found = order(files)
+    write_cache(cache_path(folder), _head(folder), found, stamps, words)
+    return found
 
 
 def sweep(folder: str) -> dict[str, Stamp]:
@@ -167,20 +214,20 @@ def cache_path(folder: str) -> str:
 
 
 def read_cache(path: str) -> dict[str, Any]:
-    """A stored index; empty if there is none that can be read."""
+    """A stored value; empty if there is none that can be read."""
     try:
         with open(path, "rb") as file:
-            stored = json.loads(file.read())
+            found = json.loads(file.read())
     except (OSError, ValueError, RecursionError):
         return {}
-    return stored if isinstance(stored, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
-def write_cache(path: str, content: dict[str, Any]) -> None:
-    """Store an index. Where that is impossible the next start compiles it again, and nothing else happens."""
+def write_cache(path: str, *lines: object) -> None:
+    """Store values, one a line. Where that is impossible they are made again next time, and nothing else happens."""
     import contextlib
 
     from workbench.files import write_atomically
 
     with contextlib.suppress(OSError):
-        write_atomically(path, json.dumps(content, separators=(",", ":")).encode())
+        write_atomically(path, "\n".join(json.dumps(line, separators=(",", ":")) for line in lines).encode())

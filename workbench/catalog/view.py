@@ -6,6 +6,7 @@ Its records are named tuples: a dataclass takes a millisecond to make, and the f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from workbench.progress.summary import status_of
@@ -58,8 +59,10 @@ Shares = Mapping[str, Mapping[str, float]]
 def entries(catalog: Catalog, shares: Shares, view: View) -> list[Entry]:
     """The lines of the list. Groups without a line that passes the filters are left out."""
     out: list[Entry] = []
+    words = view.query.lower().split()
     for heading, rows in _groups(catalog, view.grouping):
-        lines = [_entry(row, shares.get(row["id"], {})) for row in rows if matches(row, view.query)]
+        found = [row for row in rows if matches(row, words, catalog.texts)] if words else rows
+        lines = [_entry(row, shares.get(row["id"], {})) for row in found]
         lines = [line for line in lines if view.only in ("all", line.status)]
         if lines:
             out += [Entry(heading), *lines]
@@ -68,7 +71,7 @@ def entries(catalog: Catalog, shares: Shares, view: View) -> list[Entry]:
 
 def _groups(catalog: Catalog, grouping: Grouping) -> list[tuple[str, list[Row]]]:
     if grouping == "topic":
-        return [(topic, [row for row in catalog.rows if row["topic"] == topic]) for topic in catalog.topics()]
+        return [(topic, list(rows)) for topic, rows in groupby(catalog.rows, lambda row: row["topic"])]
     rows = {row["id"]: row for row in catalog.rows}
     groups = []
     for assignment in catalog.assignments:
@@ -79,14 +82,17 @@ def _groups(catalog: Catalog, grouping: Grouping) -> list[tuple[str, list[Row]]]
 
 
 def _entry(row: Row, done: Mapping[str, float]) -> Entry:
+    if not done or row["broken"]:
+        return Entry("", row, "broken" if row["broken"] else "open")
     parts = [part["id"] for part in row["parts"]]
-    status = "broken" if row["broken"] else status_of(parts, dict(done))
-    return Entry(row=row, status=status, solved=sum(done.get(part, 0.0) >= 1.0 for part in parts))  # type: ignore[arg-type]
+    status = status_of(parts, done)
+    return Entry("", row, status, sum(done.get(part, 0.0) >= 1.0 for part in parts))  # type: ignore[arg-type]
 
 
-def matches(row: Row, query: str) -> bool:
-    """Whether every word of a query occurs in an exercise's title, tags, statement or questions."""
-    return all(word in row["search"] or word in row["id"] for word in query.lower().split())
+def matches(row: Row, words: Sequence[str], texts: Mapping[str, str]) -> bool:
+    """Whether every one of these words occurs in an exercise's names, tags, statement or questions."""
+    text = texts.get(row["id"], "")
+    return all(word in text or word in row["id"] for word in words)
 
 
 def counts(lines: Sequence[Entry]) -> dict[str, int]:

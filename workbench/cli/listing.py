@@ -71,9 +71,8 @@ def missing(catalog: Catalog) -> str:
 
 
 def as_json(row: Row, shares: dict[str, float]) -> dict[str, Any]:
-    """A row with its progress, without the text that only searching needs."""
-    out: dict[str, Any] = {key: value for key, value in row.items() if key != "search"}
-    out["status"] = status(row, shares)
+    """A row with its progress."""
+    out: dict[str, Any] = {**row, "status": status(row, shares)}
     out["parts"] = [{**part, "solved": shares.get(part["id"], 0.0) >= 1.0} for part in row["parts"]]
     return out
 

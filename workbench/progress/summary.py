@@ -9,7 +9,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
 QUERY = """
@@ -66,8 +66,10 @@ def uri(path: str, mode: str = "ro") -> str:
     return f"file:{path.replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?mode={mode}"
 
 
-def status_of(parts: list[str], shares: dict[str, float]) -> str:
+def status_of(parts: list[str], shares: Mapping[str, float]) -> str:
     """One of "done", "partly" and "open", from the parts an exercise has and how much of each is solved."""
+    if not shares:
+        return "open"
     best = [shares.get(part, 0.0) for part in parts]
     if best and all(share >= 1.0 for share in best):
         return "done"

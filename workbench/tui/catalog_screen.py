@@ -14,7 +14,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from workbench import paths
-from workbench.catalog import Catalog, index
+from workbench.catalog import Catalog
 from workbench.catalog.view import GROUPINGS, Entry, View, counts, entries
 from workbench.glyphs import sign
 from workbench.progress.summary import last_exercise, solved
@@ -158,7 +158,7 @@ class CatalogScreen(WorkbenchScreen):
         yield self.message_line
 
     def on_mount(self) -> None:
-        """Show the list at once where it is compiled; else compile it first, in the background."""
+        """Show the list at once as it was compiled last, and see in the background whether it still holds."""
         grouping = self.workbench.settings.grouping
         self.view = View(grouping=grouping if grouping in GROUPINGS else "topic")
         self.key_bar.show(self.BAR)
@@ -167,13 +167,19 @@ class CatalogScreen(WorkbenchScreen):
         if warning:
             self.say(warning, "error")
         last = last_exercise(paths.progress_file())
-        if index.is_fresh(paths.exercises()):
-            self.catalog = Catalog()
-            self.fill(last)
-        else:
+        self.catalog = Catalog.as_stored()
+        if self.catalog is None:
             self.read_files(last)
+        else:
+            self.fill(last)
+            self.call_after_refresh(self.in_background, self.catalog.is_fresh, self.looked_at_files)
         if self.workbench.theme_problems:
             self.say(self.workbench.theme_problems[0], "error")
+
+    def looked_at_files(self, is_fresh: Any) -> None:
+        """The list that is shown was compiled before: read what has changed since."""
+        if is_fresh is not True:
+            self.read_files()
 
     def read_files(self, exercise_id: str = "") -> None:
         """Compile the list in the background, and show it then."""
