@@ -179,3 +179,18 @@ async def test_a_file_that_changed_since_the_list_was_compiled_is_read_behind_th
     async with running(compute) as (app, pilot):
         await until(pilot, lambda: "Another title" in shown(app))
         assert "0 of 5 done" in shown(app)
+
+
+async def test_a_window_that_is_too_small_says_so_and_keeps_what_was_typed(compute: LocalCompute) -> None:
+    async with running(compute) as (app, pilot):
+        await open_exercise(app, pilot, "attention/argmax")
+        await pilot.press("3", "space", "1")
+        for columns, rows in ((59, 24), (80, 14), (20, 5)):
+            await pilot.resize_terminal(columns, rows)
+            await until(pilot, lambda: "too small" in lines(app)[0])
+            assert f"{columns} x {rows}" in lines(app)[0]
+            assert "at least 60 x 15" in lines(app)[1]
+        await pilot.resize_terminal(60, 15)
+        await until(pilot, lambda: "too small" not in shown(app) and "3 1" in shown(app))
+        await pilot.press("1")
+        await until(pilot, lambda: "3 11" in shown(app))

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
-from workbench.tui.widgets.bar import KeyBar, MessageLine, TitleBar
+from workbench.tui.widgets.bar import SMALLEST, KeyBar, MessageLine, TitleBar, TooSmall
 
 if TYPE_CHECKING:
     from workbench.tui.app import WorkbenchApp
@@ -32,6 +32,10 @@ class WorkbenchScreen(Screen[Any]):
     """A screen with a title bar, a message line and a key bar."""
 
     AUTO_FOCUS = ""
+    DEFAULT_CSS = """
+    WorkbenchScreen { layers: base above; }
+    WorkbenchScreen.-small TooSmall { display: block; }
+    """
     ALLOW_SELECT = False
     # Shown by F1: (key, what it does), in groups.
     KEYS: ClassVar[tuple[tuple[str, Keys], ...]] = ()
@@ -80,6 +84,7 @@ class WorkbenchScreen(Screen[Any]):
         yield self.title_bar
         yield from self.content()
         yield self.key_bar
+        yield TooSmall()
 
     def content(self) -> Iterator[Widget]:
         """What stands between title and keys."""
@@ -90,6 +95,7 @@ class WorkbenchScreen(Screen[Any]):
         size = self.app.size
         self.set_class(size.width >= self.WIDE, "-wide")
         self.set_class(size.height < 18, "-low")
+        self.set_class(size.width < SMALLEST[0] or size.height < SMALLEST[1], "-small")
 
     def on_resize(self) -> None:
         """Fit the new size."""

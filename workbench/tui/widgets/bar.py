@@ -7,6 +7,9 @@ from rich.text import Text
 
 from workbench.tui.widgets.lines import Lines, cut
 
+# Columns and rows that every screen is designed for at least.
+SMALLEST = (60, 15)
+
 
 class TitleBar(Lines):
     """Where one is on the left, how one stands on the right."""
@@ -34,6 +37,18 @@ class TitleBar(Lines):
     def line_style(self, index: int) -> Style:
         """The bar's own."""
         return self.ink.bar
+
+
+class TooSmall(Lines):
+    """Lies over a screen that has less room than it was designed for, and says so."""
+
+    DEFAULT_CSS = "TooSmall { layer: above; dock: top; width: 100%; height: 100%; display: none; }"
+
+    def line(self, index: int, width: int) -> Text:
+        """What there is and what is needed, in lines short enough for a small window."""
+        is_, needed = f"{self.size.width} x {self.size.height}", f"{SMALLEST[0]} x {SMALLEST[1]}"
+        said = (f"{is_} is too small:", f"at least {needed}", "are needed;", "nothing is lost")
+        return cut(Text(said[index] if index < len(said) else ""), width)
 
 
 class KeyBar(Lines):
