@@ -9,6 +9,7 @@ every cell.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 try:
     from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+    from textual.drivers import linux_driver
+    from textual.drivers._writer_thread import WriterThread
 
     AVAILABLE = hasattr(App, "_display")
 except ImportError:  # another Textual than the pinned one
@@ -183,6 +186,22 @@ if AVAILABLE:
                     self.shadow.resize(region.width, region.height)
                 return self.shadow.update(_layout_strips(self.update), console)
             return self.shadow.update(_chop_strips(self.update), console)
+
+    class _Writer(WriterThread):
+        """Takes what is written also when the terminal has gone.
+
+        Textual's own ends then, and at its end the app waits for ever for it to take the rest.
+        """
+
+        def run(self) -> None:
+            """Write until told to stop."""
+            for text in iter(self._queue.get, None):
+                with contextlib.suppress(OSError):
+                    self._file.write(text)
+                    if not self._queue.qsize():
+                        self._file.flush()
+
+    linux_driver.WriterThread = _Writer  # type: ignore[attr-defined]
 
 
 def _layout_strips(update: Any) -> Iterator[tuple[int, int, Strip]]:
