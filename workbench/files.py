@@ -41,7 +41,7 @@ def make_file(path: str) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
-def write_atomically(path: str, content: bytes, *, mode: int = 0o600) -> None:
+def write_atomically(path: str, content: bytes) -> None:
     """Replace the file at `path`, making the folders above it; a reader sees the old or the new, never half.
 
     Raises:
@@ -50,7 +50,7 @@ def write_atomically(path: str, content: bytes, *, mode: int = 0o600) -> None:
     make_folder(os.path.dirname(path))
     temporary = f"{path}.{os.urandom(4).hex()}.tmp"  # two threads may write one file
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         os.replace(temporary, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import types
@@ -112,15 +111,6 @@ def test_the_readme_names_what_there_is() -> None:
             assert f"`{file.parent.name}/{file.stem}`" in readme
     for file in Path(paths.themes()).glob("*.yaml"):
         assert f"`{file.stem}`" in readme
-
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_the_two_commands_are_there_and_make_what_they_need() -> None:
-    for target in ("run", "test", "check", "bench"):
-        done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert "venv" in done.stdout
-    continuous = (ROOT / ".ci" / "run").read_text()
-    assert continuous.index("make test") < continuous.index("make check")
 
 
 def test_the_command_in_the_readme_says_what_it_shows() -> None:
