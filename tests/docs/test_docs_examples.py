@@ -15,7 +15,6 @@ import engines.parameters
 from engines.arrays import Array
 from engines.result import Result
 from engines.run import Run
-from workbench import paths
 from workbench.answers.formula import Unreadable
 from workbench.answers.verdict import Key
 from workbench.compute.local import LocalCompute
@@ -102,15 +101,6 @@ def test_the_example_answer_kind_reads_and_checks(monkeypatch: pytest.MonkeyPatc
     assert interval.read(interval.write(right.values["bounds"], key), key) == (0.25, 1)
     with pytest.raises(Unreadable):
         interval.read("1 2 3", key)
-
-
-def test_the_readme_names_what_there_is() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for file in Path(paths.exercises()).glob("*/*.yaml"):
-        if file.parent.name != "assignments":
-            assert f"`{file.parent.name}/{file.stem}`" in readme
-    for file in Path(paths.themes()).glob("*.yaml"):
-        assert f"`{file.stem}`" in readme
 
 
 def test_the_command_in_the_readme_says_what_it_shows() -> None:

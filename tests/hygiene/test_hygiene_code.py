@@ -9,6 +9,7 @@ import textwrap
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_private_names_of_libraries_are_used_where_it_says_so_and_nowhere_else()
 
 
 @cache
-def names_of_self(of: type) -> set[str]:
+def names_of_self(of: Any) -> set[str]:
     """Private names of a class: those it defines, and those it reads or sets on `self`."""
     found = set()
     for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(of)))):
@@ -145,12 +146,12 @@ def test_only_the_app_that_draws_differences_takes_the_place_of_a_private_name_o
     """A name of ours that Textual has too would be called by it, or lose it a value, and nobody would be told."""
     clashes = {}
     for module in screen_modules():
-        for name, found in vars(module).items():
-            if inspect.isclass(found) and found.__module__ == module.__name__:
-                theirs = [base for base in found.__mro__ if base.__module__.startswith("textual.")]
-                hidden = set().union(*(names_of_self(base) for base in theirs))
-                if clash := names_of_self(found) & hidden:
-                    clashes[f"{module.__name__}.{name}"] = clash
+        classes: list[Any] = [found for found in vars(module).values() if inspect.isclass(found)]
+        for ours in classes:
+            if ours.__module__ == module.__name__:
+                theirs = [names_of_self(base) for base in ours.__mro__ if base.__module__.startswith("textual.")]
+                if clash := names_of_self(ours) & set().union(*theirs):
+                    clashes[f"{module.__name__}.{ours.__name__}"] = clash
     assert clashes == {"workbench.tui.compositor.DiffingApp": {"_display"}}
 
 
