@@ -1,5 +1,6 @@
 # Two commands: `make run` and `make test`. Each makes .venv on first use and leaves it alone afterwards.
 
+# Where python3 is older than 3.11: PYTHON=python3.12
 PYTHON ?= python3
 VENV   ?= .venv
 # Another build of torch, e.g. TORCH='torch==2.9.1'. pip's own configuration says from where.
@@ -32,6 +33,8 @@ clean:
 
 # Some systems ship Python without ensurepip: then pip installs itself from outside.
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo >&2 \
+	  "Python 3.11 or newer is needed, and '$(PYTHON)' is not: try make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) \
 	  && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 
@@ -41,6 +44,7 @@ $(VENV)/.torch: FORCE | $(BIN)/python
 FORCE:
 
 $(VENV)/.run: pyproject.toml constraints.txt $(VENV)/.torch
+	@echo "Installing '$(TORCH)' and the workbench in $(VENV). This takes minutes, once."
 	$(PIP) '$(TORCH)'
 	$(PIP) --editable .
 	$(BIN)/python -m compileall -q workbench engines

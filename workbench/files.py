@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, and folders for a moment."""
+"""Files and folders that are their owner's alone, writing a file whole or not at all, and folders for a moment."""
 
 from __future__ import annotations
 
@@ -12,16 +12,45 @@ from workbench import paths
 STALE_SECONDS = 24 * 3600.0
 
 
-def write_atomically(path: str, content: bytes, *, mode: int = 0o600) -> None:
+def make_folder(path: str) -> None:
+    """Make a folder, and those above it that are missing, as the XDG specification wants them: the user's alone.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    missing = []
+    while path and not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(folder):  # else another workbench has just made it
+                raise
+
+
+def make_file(path: str) -> None:
+    """Make an empty file that only its owner may read, and the folders above it; one that is there is left alone.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    if not os.path.exists(path):
+        make_folder(os.path.dirname(path))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def write_atomically(path: str, content: bytes) -> None:
     """Replace the file at `path`, making the folders above it; a reader sees the old or the new, never half.
 
     Raises:
         OSError: if it cannot be written; nothing is left behind then.
     """
-    os.makedirs(os.path.dirname(path) or ".", mode=0o700, exist_ok=True)
+    make_folder(os.path.dirname(path))
     temporary = f"{path}.{os.urandom(4).hex()}.tmp"  # two threads may write one file
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         os.replace(temporary, path)
@@ -42,7 +71,7 @@ def scratch_folder() -> Iterator[str]:
 
     base = os.path.join(paths.cache(), "scratch")
     try:
-        os.makedirs(base, mode=0o700, exist_ok=True)
+        make_folder(base)
         _sweep(base)
         folder = tempfile.mkdtemp(dir=base)
     except OSError:

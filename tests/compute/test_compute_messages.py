@@ -34,7 +34,7 @@ MESSAGES: list[Command | Event] = [
     Submit(
         Job("b", "draw", "attention.argmax", {"keys": [[1.0, 2.0]], "tree": {"": {"x": -1.0}}}, 7, "float64", "cpu", 2)
     ),
-    Submit(Job("c"), "/home/ada/.cache/workbench/runs"),
+    Submit(Job("c"), "/srv/ada/.cache/workbench/runs"),
     Cancel("a"),
     Watch("a"),
     Hello(123, "2.13.0"),

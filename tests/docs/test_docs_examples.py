@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 import types
@@ -16,7 +15,6 @@ import engines.parameters
 from engines.arrays import Array
 from engines.result import Result
 from engines.run import Run
-from workbench import paths
 from workbench.answers.formula import Unreadable
 from workbench.answers.verdict import Key
 from workbench.compute.local import LocalCompute
@@ -103,24 +101,6 @@ def test_the_example_answer_kind_reads_and_checks(monkeypatch: pytest.MonkeyPatc
     assert interval.read(interval.write(right.values["bounds"], key), key) == (0.25, 1)
     with pytest.raises(Unreadable):
         interval.read("1 2 3", key)
-
-
-def test_the_readme_names_what_there_is() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for file in Path(paths.exercises()).glob("*/*.yaml"):
-        if file.parent.name != "assignments":
-            assert f"`{file.parent.name}/{file.stem}`" in readme
-    for file in Path(paths.themes()).glob("*.yaml"):
-        assert f"`{file.stem}`" in readme
-
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_the_two_commands_are_there_and_make_what_they_need() -> None:
-    for target in ("run", "test", "check", "bench"):
-        done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert "venv" in done.stdout
-    continuous = (ROOT / ".ci" / "run").read_text()
-    assert continuous.index("make test") < continuous.index("make check")
 
 
 def test_the_command_in_the_readme_says_what_it_shows() -> None:

@@ -83,3 +83,31 @@ def test_what_stands_against_a_file(tmp_path: Path, name: str, says: str) -> Non
     why = files.not_replaceable(f"{tmp_path}/{name}")
     assert says in why
     assert bool(why) == bool(says)
+
+
+def modes(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): oct(path.stat().st_mode & 0o777) for path in folder.rglob("*")}
+
+
+def test_what_is_made_is_its_owners_alone(tmp_path: Path) -> None:
+    files.make_file(str(tmp_path / "new" / "below" / "file"))
+    assert modes(tmp_path) == {"new": "0o700", "new/below": "0o700", "new/below/file": "0o600"}
+
+
+def test_what_is_there_already_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o755)
+    (tmp_path / "shared" / "file").write_text("content")
+    (tmp_path / "shared" / "file").chmod(0o640)
+    files.make_file(str(tmp_path / "shared" / "file"))
+    files.make_folder(str(tmp_path / "shared"))
+    assert modes(tmp_path) == {"shared": "0o755", "shared/file": "0o640"}
+    assert (tmp_path / "shared" / "file").read_text() == "content"
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_folder_cannot_take_the_place_of_a_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FileExistsError) as caught:
+        files.make_folder(f"{tmp_path}/{name}")
+    assert caught.value.filename == f"{tmp_path}/file"

@@ -15,7 +15,7 @@ import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pyte
 
@@ -36,7 +36,12 @@ class Terminal:
     """A child on a terminal of `columns` by `rows`."""
 
     def __init__(
-        self, *command: str, columns: int = 80, rows: int = 24, env: dict[str, str | None] | None = None
+        self,
+        *command: str,
+        columns: int = 80,
+        rows: int = 24,
+        env: dict[str, str | None] | None = None,
+        **process: Any,
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
@@ -53,6 +58,7 @@ class Terminal:
             env={name: value for name, value in settings.items() if value is not None},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  (no threads are started before)
+            **process,
         )
         os.close(theirs)
 

@@ -397,8 +397,24 @@ def test_the_folder_may_have_any_name(name: str, tmp_path: Path) -> None:
     assert summary.solved(path) == ({"attention/argmax": {"a": 1.0}}, "")
 
 
-def test_the_folder_is_private(store: Store, path: str) -> None:
-    assert Path(path).parent.stat().st_mode & 0o077 == 0
+def test_what_is_kept_is_private_whatever_the_umask(path: str) -> None:
+    before = os.umask(0o022)
+    try:
+        store = Store(path)
+        store.record(attempt())
+        store.back_up()
+        store.reset()
+        store.close()
+        Path(path).write_bytes(b"no database")
+        store = Store(path)  # the file is set aside, and the backup copied to its place
+        store.close()
+    finally:
+        os.umask(before)
+    folder = Path(path).parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    kept = {file.name: oct(file.stat().st_mode & 0o777) for file in folder.iterdir()}
+    assert len(kept) >= 4
+    assert set(kept.values()) == {"0o600"}, kept
 
 
 def test_times_are_those_of_the_attempts(store: Store) -> None:

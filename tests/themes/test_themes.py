@@ -84,10 +84,10 @@ def test_the_ground_is_as_dark_as_the_theme_says(name: str) -> None:
 def test_every_colour_is_one_that_can_be_drawn(name: str) -> None:
     theme = SHIPPED[name]
     for colour in theme["screen"].values():
-        Color.parse(colour)
+        assert Color.parse(colour).hex
     plot = theme["plot"]
     for style in (*plot["palette"], *plot["ramp"], plot["kept"], plot["pruned"], plot["best"]):
-        Style.parse(style)
+        assert Style.parse(style)
 
 
 # -- files of one's own

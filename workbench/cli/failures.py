@@ -92,7 +92,9 @@ def _unexpected(error: BaseException) -> Failure:
     path = os.path.join(paths.state(), "crash.log")
     kept = ""
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        from workbench.files import make_file
+
+        make_file(path)
         with open(path, "a", encoding="utf-8", errors="replace") as file:
             file.write(f"\n{time.strftime('%F %T')} {sys.argv}\n")
             traceback.print_exception(error, file=file)

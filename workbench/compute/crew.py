@@ -32,6 +32,7 @@ from workbench.compute.messages import (
     encode,
 )
 from workbench.compute.wire import HEAD_SIZE, BadFrame, lengths, pack, unpack
+from workbench.files import make_folder
 
 # One for the run on the screen, one for the checks that must not wait for it.
 MAX_WORKERS = 2
@@ -251,7 +252,7 @@ class Crew:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env=os.environ | ENVIRONMENT | {"TORCHINDUCTOR_CACHE_DIR": os.path.join(paths.cache(), "torch")},
+                    env=os.environ | ENVIRONMENT | library_caches(),
                     start_new_session=True,  # the terminal's signals are for the screen
                 )
         except OSError:
@@ -342,6 +343,17 @@ ENVIRONMENT = {
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
+
+
+def library_caches() -> dict[str, str]:
+    """Where torch and the CUDA driver keep what they compile: not in the system's temporary folder, nor in ~/.nv."""
+    folders = {
+        "TORCHINDUCTOR_CACHE_DIR": os.path.join(paths.cache(), "torch"),
+        "CUDA_CACHE_PATH": os.path.join(paths.cache(), "cuda"),
+    }
+    with contextlib.suppress(OSError):  # they make their folders themselves, but not as ours alone
+        make_folder(paths.cache())
+    return folders
 
 
 def ending_in_words(status: int) -> str:

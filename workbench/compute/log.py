@@ -6,6 +6,7 @@ import os
 from typing import IO
 
 from workbench import paths
+from workbench.files import make_file
 
 MAX_LOG = 1_000_000
 
@@ -19,7 +20,7 @@ def open_log() -> IO[bytes]:
     """The log, open for adding to it: begun again when it has grown long, and nowhere if it cannot be written."""
     path = log_file()
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_file(path)
         log = open(path, "ab")  # noqa: SIM115  (the caller closes it)
         if log.tell() > MAX_LOG:
             log.truncate(0)

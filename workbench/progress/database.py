@@ -7,6 +7,7 @@ import os
 import sqlite3
 from typing import Any
 
+from workbench.files import make_file
 from workbench.progress.summary import uri
 
 APPLICATION_ID = 0x776B6268  # "wkbh"
@@ -90,7 +91,13 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def copy_to(source: sqlite3.Connection, path: str) -> None:
-    """Copy a whole database to a file, or leave no file."""
+    """Copy a whole database to a file, or leave no file.
+
+    Raises:
+        OSError: if no file can be made.
+        sqlite3.Error: if it cannot be written.
+    """
+    make_file(path)
     try:
         with contextlib.closing(sqlite3.connect(path)) as copy:
             source.backup(copy)

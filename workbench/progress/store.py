@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
+from workbench.files import make_file
 from workbench.progress.database import (
     APPLICATION_ID,
     TABLES,
@@ -160,7 +161,7 @@ class Store:
                 for table in TABLES:
                     self._db.execute(f"DELETE FROM {table} {where}", values)
                 self._db.execute("COMMIT")
-            except sqlite3.Error as error:
+            except (OSError, sqlite3.Error) as error:
                 with contextlib.suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise OSError(
@@ -193,7 +194,6 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             return self._open_file()
         except Newer:
             return self._in_memory("progress was written by a newer workbench; update this one")
@@ -208,9 +208,11 @@ class Store:
         """Open or make the file.
 
         Raises:
+            OSError: if there is no file and none can be made.
             sqlite3.Error: if the place cannot be written, or the file is damaged, somebody else's, or too new.
         """
         truncated = os.path.exists(self.path) and not os.path.getsize(self.path)
+        make_file(self.path)
         db = connect(self.path)
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -249,6 +251,7 @@ class Store:
             when = time.strftime("%d %B, %H:%M", time.localtime(os.path.getmtime(newest)))
             restored = f"; the backup of {when} is in its place"
             try:
+                make_file(fresh)
                 shutil.copyfile(newest, fresh)
             except OSError:
                 with contextlib.suppress(OSError):

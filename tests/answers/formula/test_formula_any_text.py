@@ -132,9 +132,9 @@ def test_deep_formulas_fit_a_small_stack() -> None:
     try:
         for text in deep:
             formula = read(text, NAMES)
-            show(formula.tree)
-            latex(formula.tree)
-            hash(formula)
-            repr(formula)
+            assert show(formula.tree)
+            assert latex(formula.tree)
+            assert hash(formula) == hash(read(text, NAMES))
+            assert repr(formula)
     finally:
         sys.setrecursionlimit(limit)

@@ -149,11 +149,9 @@ def test_bounds(text: str, message: str, position: int) -> None:
 
 
 def test_just_within_bounds() -> None:
-    read("(" * 39 + "N" + ")" * 39, NAMES)
-    read("+".join(["N"] * 150), NAMES)
-    read("-" * 399 + "N", NAMES)
-    read("N^1000", NAMES)
-    read("1e30*123456789012", NAMES)
+    assert read("(" * 39 + "N" + ")" * 39, NAMES).tree == read("N", NAMES).tree
+    for text in ("+".join(["N"] * 150), "-" * 399 + "N", "N^1000", "1e30*123456789012"):
+        assert read(text, NAMES).text == text
 
 
 # -- the student's own line

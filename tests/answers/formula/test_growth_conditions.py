@@ -96,4 +96,4 @@ def test_contradictions(texts: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("texts", [(), ("N >> D", "D >> M"), ("N >> D", "D const"), ("N ~ D", "D ~ M", "M ~ h")])
 def test_no_contradiction(texts: tuple[str, ...]) -> None:
-    conditions(texts, NAMES)
+    assert {row.text for row in conditions(texts, NAMES).rows} == {*texts}
