@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,7 @@ class Patch:
             )
         )
         if outcome.status != "ok":
-            return _ended_badly(outcome)
+            return _ended_badly(outcome, part)
         return _compared(outcome, fresh, part)
 
 
@@ -100,14 +101,25 @@ def _inputs(value: Any) -> dict[str, Any]:
 _ENDINGS: dict[str, Status] = {"timeout": "timeout", "out_of_memory": "out_of_memory", "crashed": "crashed"}
 
 
-def _ended_badly(outcome: Outcome) -> Verdict:
+# What Markdown would take for a mark; an underscore within a name it leaves alone.
+_MARKS = re.compile(r"[\\`*\[\]<&$]|(?<![^\W_])_|_(?![^\W_])")
+
+
+def verbatim(text: str) -> str:
+    """A text from elsewhere as Markdown that shows it, without what a terminal would act upon."""
+    shown = "".join(char if char.isprintable() else "?" for char in text)
+    return _MARKS.sub(r"\\\g<0>", shown)
+
+
+def _ended_badly(outcome: Outcome, part: Any) -> Verdict:
     """A program that gave no result: wrong where the student's code raised, else how it was ended."""
-    message = f"Your program {outcome.message}." if outcome.status != "error" else f"It stops with {outcome.message}."
+    if outcome.message == f"the program defines no function {part.entry}":
+        return wrong("no-function", f"{outcome.message[0].upper()}{outcome.message[1:]}.", isolation=outcome.level)
     witness: dict[str, Any] = {"printed": outcome.printed[-2000:]} if outcome.printed else {}
     if outcome.status == "error":
-        if "defines no function" in outcome.message:
-            return wrong("no-function", f"{outcome.message[0].upper()}{outcome.message[1:]}.", isolation=outcome.level)
+        message = f"It stops with {verbatim(outcome.message)}."
         return wrong("error", message, witness=witness | {"line": outcome.line}, isolation=outcome.level)
+    message = f"Your program {outcome.message}."
     status = _ENDINGS.get(outcome.status)
     if status is None:
         return undecided(message, isolation=outcome.level)

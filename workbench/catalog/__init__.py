@@ -90,8 +90,8 @@ class Catalog:
         return list(dict.fromkeys(row["topic"] for row in self.rows))
 
 
-def near(name: str, known: object) -> str:
-    """The end of a sentence that says what was perhaps meant, or what there is."""
+def near(name: str, known: object, shown_by: str = "workbench list") -> str:
+    """The end of a sentence that says what was perhaps meant, or what there is; `shown_by` is where all are shown."""
     import difflib
 
     names = list(known)  # type: ignore[call-overload]
@@ -102,7 +102,7 @@ def near(name: str, known: object) -> str:
         close = [known_name for known_name in names if name and name in known_name][:1]
     if close:
         return f"; did you mean {close[0]}?"
-    return f"; there are {', '.join(names)}" if 0 < len(names) <= 6 else "; `workbench list` shows what there is"
+    return f"; there are {', '.join(names)}" if 0 < len(names) <= 6 else f"; `{shown_by}` shows what there is"
 
 
 def shortened(name: str) -> str:

@@ -36,9 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             module, options = "screen", None
         status = int(importlib.import_module(f"workbench.cli.{module}").main(options))
-    except BrokenPipeError:
-        # Whoever read our output has gone and wants no more of it. Of a check nobody knows now how it went.
-        status = FAILED if given[:1] == ["check"] else FINE
     except SystemExit as stop:  # argparse's own --help
         status = int(stop.code or 0)
     except BaseException as error:  # noqa: BLE001  (whatever it is ends as one clear line)
@@ -53,7 +50,9 @@ def flushed(status: int) -> int:
     try:
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        from workbench.cli.output import discard
+
+        discard(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             from workbench.cli import failures
 

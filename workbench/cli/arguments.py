@@ -6,6 +6,7 @@ import argparse
 import os
 
 from workbench.cli import UsageError
+from workbench.cli.output import print_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ class _Formatter(argparse.HelpFormatter):
 
 class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options, formatter_class=_Formatter)
+        # Scripts rely on the names as they stand here: an abbreviation that works today may be ambiguous tomorrow.
+        super().__init__(**options, formatter_class=_Formatter, allow_abbrev=False)
+
+    def print_help(self, file: Any = None) -> None:
+        print_line(self.format_help().rstrip(), file)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}\n{self.format_usage().strip()}")
@@ -108,10 +113,27 @@ COMMANDS = {
 }
 
 
+# As many as a number has that surely fits into 63 bits.
+MAX_DIGITS = 18
+
+
 def _whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
+    if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(f"'{text[:30]}' is not a whole number of 0 or more")
+    if len(text) > MAX_DIGITS:
+        raise argparse.ArgumentTypeError(f"a number of {len(text)} digits is too large: at most {MAX_DIGITS} are read")
     return int(text)
+
+
+def _joined(given: list[str]) -> list[str]:
+    """The arguments with an answer such as -3/4 tied to its --answer: argparse would take it for an option."""
+    out: list[str] = []
+    for argument in given:
+        if out and out[-1] == "--answer" and argument.startswith("-") and not argument.startswith("--"):
+            out[-1] = f"--answer={argument}"
+        else:
+            out.append(argument)
+    return out
 
 
 def parse(given: list[str]) -> tuple[str, argparse.Namespace]:
@@ -121,7 +143,7 @@ def parse(given: list[str]) -> tuple[str, argparse.Namespace]:
         UsageError: if the arguments cannot be used.
         SystemExit: after printing the help that was asked for.
     """
-    options = parser(given[0]).parse_args(given)
+    options = parser(given[0]).parse_args(_joined(given))
     if options.version:
         return "version", options
     return COMMANDS[options.command][1] if options.command else "screen", options

@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from typing import Any
 
 from engines.arrays import to_json
+from engines.figures import to_plain
 from workbench.answers.formula import Unreadable, caret
-from workbench.cli import FINE, UNDECIDED, UNUSABLE, WRONG, UsageError
+from workbench.answers.verdict import Verdict
+from workbench.cli import FAILED, FINE, UNDECIDED, UNUSABLE, WRONG, UsageError
 from workbench.cli.output import is_unicode, print_json, print_line, width
+from workbench.cli.running import print_figure
 from workbench.session import MAX_ANSWER, Checked, Session, Workplace
 
-# More than any answer may have; what is longer is refused by the same sentence as in the screen.
-MAX_BYTES = 4 * MAX_ANSWER + 1
+# More than any answer may have, a byte order mark included; what is longer is refused by the same sentence as in the
+# screen.
+MAX_BYTES = 4 * (MAX_ANSWER + 2)
 
-STATUS = {"correct": FINE, "undecided": UNDECIDED, "timeout": 4, "out_of_memory": 4, "crashed": 4}
+STATUS = {
+    "correct": FINE,
+    "unreadable": UNUSABLE,
+    "undecided": UNDECIDED,
+    "timeout": FAILED,
+    "out_of_memory": FAILED,
+    "crashed": FAILED,
+}
 
 
 def main(options: Namespace) -> int:
     """Check one answer to one part and record the attempt."""
-    workplace = Workplace()
-    try:
-        text = options.answer if options.answer is not None else read_answer(options.file)
-        exercise = workplace.catalog.exercise(options.exercise)
-        del exercise  # looked up first, so that a wrong name is told before anything is started
+    with contextlib.closing(Workplace()) as workplace:
         session = workplace.open(options.exercise, options.variant)
-        session.variant.part(options.part)
+        session.variant.part(options.part)  # a wrong name is told before anybody is asked to type an answer
+        text = options.answer if options.answer is not None else read_answer(options.file)
         try:
             checked = session.check(options.part, text)
         except Unreadable as error:
-            return _tell_unreadable(error, text, session, options)
-        return _tell(checked, session, options)
-    finally:
-        workplace.close()
+            checked = _unread(error, session, options.part)
+            told = _why_unreadable(error, text)
+        else:
+            told = _why(checked)
+        warning = session.store.warning or session.store.notice
+        if options.json:
+            print_json(_as_json(checked, session, warning))
+        else:
+            for line in told:
+                print_line(line)
+            if checked.verdict.figure is not None:
+                print_line()
+                print_figure(checked.verdict.figure)
+            if warning:
+                print_line(f"warning: {warning}", to=sys.stderr)
+        return STATUS.get(checked.verdict.status, WRONG)
 
 
 def read_answer(path: str) -> str:
@@ -48,14 +70,12 @@ def read_answer(path: str) -> str:
     if path == "-":
         raw = sys.stdin.buffer.read(MAX_BYTES)
     else:
-        if "\0" in path:
-            raise UsageError("--file: a path has no NUL byte in it")
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-                kind = "a directory" if directory else "no regular file; `--file -` reads standard input"
-                raise UsageError(f"--file: {path} is {kind}")
+        if not path or "\0" in path:
+            raise UsageError("--file: name a file, or - for standard input")
+        # Without waiting for somebody who writes into a pipe of that name.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"--file: {path} is no regular file; `--file -` reads standard input")
             raw = file.read(MAX_BYTES)
     try:
         return raw.decode("utf-8-sig")
@@ -65,81 +85,49 @@ def read_answer(path: str) -> str:
         raise UsageError(f"--file: the answer is not UTF-8 text (byte {error.start + 1})") from None
 
 
-def _tell(checked: Checked, session: Session, options: Namespace) -> int:
+def _unread(error: Unreadable, session: Session, part: str) -> Checked:
+    """What is told of an answer that cannot be read, in the form of what is told of one that can."""
+    witness = {"position": error.position, "length": error.length}
+    verdict = Verdict("unreadable", 0.0, "unreadable", error.message, witness)
+    return Checked(part, verdict, "", 0.0, session.variant.part(part).points)
+
+
+def _as_json(checked: Checked, session: Session, warning: str) -> dict[str, Any]:
     verdict = checked.verdict
-    status = STATUS.get(verdict.status, WRONG)
-    if options.json:
-        print_json(
-            {
-                "exercise": session.exercise_id,
-                "part": checked.part,
-                "variant": session.variant.number,
-                "status": verdict.status,
-                "score": checked.score,
-                "max_score": checked.max_score,
-                "note": verdict.note,
-                "message": verdict.message,
-                "witness": to_json(verdict.witness),
-                "tolerance": verdict.tolerance,
-                "understood": checked.understood,
-                "isolation": verdict.isolation,
-                "figure": _figure(checked),
-                "warning": checked.warning,
-            }
-        )
-        return status
+    return {
+        "exercise": session.exercise_id,
+        "part": checked.part,
+        "variant": session.variant.number,
+        "status": verdict.status,
+        "score": checked.score,
+        "max_score": checked.max_score,
+        "note": verdict.note,
+        "message": verdict.message,
+        "witness": to_json(verdict.witness),
+        "tolerance": verdict.tolerance,
+        "understood": checked.understood,
+        "isolation": verdict.isolation,
+        "figure": None if verdict.figure is None else to_json(to_plain(verdict.figure)),
+        "warning": warning,
+    }
+
+
+def _why(checked: Checked) -> Iterator[str]:
+    """The verdict in lines of text."""
     from workbench.statement import draw_markdown
 
-    print_line(f"understood: {checked.understood}")
+    verdict = checked.verdict
+    yield f"understood: {checked.understood}"
     message = f"{verdict.status} ({checked.score:g} of {checked.max_score:g}): {verdict.message}"
-    print_line(draw_markdown(message, width() - 1, ascii_only=not is_unicode()).plain)
+    yield draw_markdown(message, width() - 1, ascii_only=not is_unicode()).plain
     if verdict.tolerance:
-        print_line(f"compared {verdict.tolerance}")
+        yield f"compared {verdict.tolerance}"
     if verdict.isolation:
-        print_line(f"isolation: {verdict.isolation}")
-    if verdict.figure is not None:
-        print_line()
-        _draw(checked)
-    if checked.warning:
-        print_line(f"warning: {checked.warning}", to=sys.stderr)
-    return status
+        yield f"isolation: {verdict.isolation}"
 
 
-def _figure(checked: Checked) -> Any:
-    if checked.verdict.figure is None:
-        return None
-    from engines.figures import to_plain
-
-    return to_json(to_plain(checked.verdict.figure))
-
-
-def _draw(checked: Checked) -> None:
-    from workbench.cli.running import print_figure
-
-    assert checked.verdict.figure is not None
-    print_figure(checked.verdict.figure)
-
-
-def _tell_unreadable(error: Unreadable, text: str, session: Session, options: Namespace) -> int:
-    if options.json:
-        print_json(
-            {
-                "exercise": session.exercise_id,
-                "part": options.part,
-                "variant": session.variant.number,
-                "status": "unreadable",
-                "score": 0.0,
-                "max_score": session.variant.part(options.part).points,
-                "note": "unreadable",
-                "message": error.message,
-                "witness": {"position": error.position, "length": error.length},
-                "tolerance": "",
-                "understood": "",
-                "warning": "",
-            }
-        )
-    else:
-        print_line(f"unreadable: {error.message}")
-        if text.strip() and is_unicode():
-            print_line(caret(text, error, width() - 1))
-    return UNUSABLE
+def _why_unreadable(error: Unreadable, text: str) -> Iterator[str]:
+    """The reason, and the place in what was typed."""
+    yield f"unreadable: {error.message}"
+    if text.strip() and is_unicode():
+        yield caret(text, error, width() - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import locale
 import os
@@ -14,9 +15,9 @@ from workbench import __version__, paths
 from workbench.catalog import Catalog
 from workbench.cli import FAILED, FINE
 from workbench.cli.output import is_unicode, print_json, print_line, width
-from workbench.compute.local import ComputeError, LocalCompute
 from workbench.compute.log import log_file
 from workbench.sandbox import LEVEL, LEVEL_NAME
+from workbench.session import ComputeError, Workplace
 
 START_SECONDS = 120.0
 
@@ -56,13 +57,11 @@ def compute() -> dict[str, Any]:
     """Torch and the devices, asked of a worker as any run would be."""
     if importlib.util.find_spec("torch") is None:
         return {"works": False, "problem": "torch is not installed for this Python"}
-    crew = LocalCompute()
-    try:
-        found = crew.ask(task="describe", reuse=False, timeout=START_SECONDS).output
-    except (ComputeError, TimeoutError) as error:
-        return {"works": False, "problem": str(error) or "no worker was ready in time", "log": log_file()}
-    finally:
-        crew.close()
+    with contextlib.closing(Workplace()) as workplace:
+        try:
+            found = workplace.compute.ask(task="describe", reuse=False, timeout=START_SECONDS).output
+        except (ComputeError, TimeoutError) as error:
+            return {"works": False, "problem": str(error) or "no worker was ready in time", "log": log_file()}
     return {"works": True, **found}
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from engines.fields import MISSING, default_of, hints_of, limits_of, plain, type_name
 from engines.parameters import Parameters, declared
+from engines.registry import UnknownEngine
+from workbench.catalog import near, shortened
 from workbench.cli import FINE
 from workbench.cli.output import print_json, print_line
-from workbench.cli.running import engine_named
 
 
 def main(options: Namespace) -> int:
@@ -27,6 +28,18 @@ def main(options: Namespace) -> int:
                 if parameter["help"]:
                     print_line(f"      {parameter['help']}")
     return FINE
+
+
+def engine_named(name: str) -> type[Parameters]:
+    """The parameters of an engine.
+
+    Raises:
+        UnknownEngine: if there is none of that name.
+    """
+    engines = declared()
+    if name not in engines:
+        raise UnknownEngine(f"there is no engine '{shortened(name)}'{near(name, engines, 'workbench engines')}")
+    return engines[name]
 
 
 def describe(record: type[Parameters]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -23,20 +24,27 @@ class Failure(NamedTuple):
 
 def report(error: BaseException, *, as_json: bool) -> int:
     """Tell what went wrong; returns the exit status."""
-    from workbench.cli.output import print_json, print_line
-
     failure = classify(error)
-    try:
-        if as_json:
-            print_json({"error": {"kind": failure.kind, "message": failure.message, "where": failure.where}})
-        else:
-            place = f"{failure.where}: " if failure.where and not failure.message.startswith(failure.where) else ""
-            # What was typed may stand in it, and a terminal would act upon it.
-            text = "".join(char if char.isprintable() or char == "\n" else "?" for char in place + failure.message)
-            print_line(f"workbench: {text}", to=sys.stderr)
-    except OSError:
-        pass
+    if not (as_json and _said_as_json(failure)):
+        from workbench.cli.output import print_line
+
+        place = f"{failure.where}: " if failure.where and not failure.message.startswith(failure.where) else ""
+        with contextlib.suppress(OSError):
+            print_line(f"workbench: {place}{failure.message}", to=sys.stderr)
     return failure.status
+
+
+def _said_as_json(failure: Failure) -> bool:
+    """Whether standard output took the failure as JSON; what went wrong may be that it takes nothing."""
+    from workbench.cli.output import discard, print_json
+
+    try:
+        print_json({"error": {"kind": failure.kind, "message": failure.message, "where": failure.where}})
+        sys.stdout.flush()
+    except OSError:
+        discard(sys.stdout)
+        return False
+    return True
 
 
 def classify(error: BaseException) -> Failure:
@@ -82,7 +90,8 @@ def _compute(error: BaseException) -> Failure:
 
 def _system(error: OSError) -> Failure:
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
-    message = (error.strerror or str(error) or type(error).__name__).lower()
+    message = error.strerror or str(error) or type(error).__name__
+    message = message[0].lower() + message[1:]
     unusable = isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError | PermissionError)
     return Failure("system", message, where, UNUSABLE if unusable else FAILED)
 

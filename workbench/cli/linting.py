@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from argparse import Namespace
 
 from workbench.cli import FINE, WRONG
 from workbench.cli.output import print_json, print_line
-from workbench.compute.local import LocalCompute
 from workbench.lint import lint
+from workbench.session import Workplace
 
 MAX_VARIANTS = 10_000
 
 
 def main(options: Namespace) -> int:
     """Lint packs or files; status 1 if there are faults."""
-    compute = LocalCompute()
     began = time.monotonic()
     shows = sys.stderr.isatty() and not options.json
 
@@ -26,9 +26,9 @@ def main(options: Namespace) -> int:
             sys.stderr.flush()
 
     try:
-        report = lint(options.paths, min(options.variants, MAX_VARIANTS), compute, progress)
+        with contextlib.closing(Workplace()) as workplace:
+            report = lint(options.paths, min(options.variants, MAX_VARIANTS), workplace.compute, progress)
     finally:
-        compute.close()
         if shows:
             sys.stderr.write("\r\x1b[K")
     if options.json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from workbench import paths
 from workbench.catalog import Catalog, UnknownExercise, near, shortened
@@ -24,19 +25,19 @@ def main(options: Namespace | SimpleNamespace) -> int:
     """List exercises, by topic or in the order of an assignment, with what is done of each."""
     catalog = Catalog()
     shares, warning = solved(paths.progress_file())
-    rows = chosen(catalog, options.topic, options.assignment)
+    rows, lost = chosen(catalog, options.topic, options.assignment)
+    warnings = [text for text in (warning, missing(catalog), *lost) if text]
     if options.json:
         print_json(
             {
                 "exercises": [as_json(row, shares.get(row["id"], {})) for row in rows],
                 "assignments": catalog.assignments,
-                "warning": warning or missing(catalog),
+                "warning": "; ".join(warnings),
             }
         )
         return FINE
-    for text in (warning, missing(catalog)):
-        if text:
-            print_line(f"warning: {text}")
+    for text in warnings:
+        print_line(f"warning: {text}", to=sys.stderr)
     topic = ""
     for row in rows:
         if row["topic"] != topic and not options.assignment:
@@ -46,23 +47,28 @@ def main(options: Namespace | SimpleNamespace) -> int:
     return FINE
 
 
-def chosen(catalog: Catalog, topic: str | None, assignment: str | None) -> list[Row]:
-    """The rows asked for.
+def chosen(catalog: Catalog, topic: str | None, assignment: str | None) -> tuple[list[Row], list[str]]:
+    """The rows asked for, and a warning for each that an assignment names in vain: the others are shown all the same.
 
     Raises:
         UnknownExercise: if there is no such topic or assignment.
     """
     rows = catalog.rows
+    lost: list[str] = []
     if assignment is not None:
         found = catalog.assignment(assignment)
         if found["broken"]:
             raise UnknownExercise(f"the assignment '{assignment}' cannot be used: {found['broken'][0]}")
-        rows = [catalog.row(item["exercise"]) for item in found["exercises"]]
+        known = {row["id"]: row for row in rows}
+        named = [item["exercise"] for item in found["exercises"]]
+        rows = [known[name] for name in named if name in known]
+        vain = [name for name in named if name not in known]
+        lost = [f"{found['file']}: there is no exercise '{name}'{near(name, known)}" for name in vain]
     if topic is not None:
         if topic not in catalog.topics():
             raise UnknownExercise(f"there is no topic '{shortened(topic)}'{near(topic, catalog.topics())}")
         rows = [row for row in rows if row["topic"] == topic]
-    return rows
+    return rows, lost
 
 
 def missing(catalog: Catalog) -> str:

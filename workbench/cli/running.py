@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import queue
@@ -13,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from engines.arrays import Array, to_json
 from engines.fields import BadData, Fault, plain, read
-from engines.parameters import Parameters, declared
+from engines.parameters import Parameters
 from engines.result import Result
-from workbench.catalog import near, shortened
+from workbench.catalog import shortened
 from workbench.cli import FINE, UsageError
+from workbench.cli.engines import engine_named
 from workbench.cli.output import console, is_unicode, print_json, print_line
-from workbench.compute.local import Handle, LocalCompute
+from workbench.compute.handle import Handle
 from workbench.compute.messages import Ending, Finished, Job, Progress, Started
 from workbench.files import not_replaceable
+from workbench.session import Workplace
 
 if TYPE_CHECKING:
     from engines.figures import Figure
@@ -34,40 +37,28 @@ def main(options: Namespace) -> int:
     params = parameters(record, options.set)
     if options.save is not None:
         check_target(options.save)
-    compute = LocalCompute()
-    try:
-        job = Job(
-            id=uuid.uuid4().hex,
-            engine=options.engine,
-            params=plain(params),
-            seed=options.seed,
-            device=options.device,
-        )
-        started, finished = follow(compute.submit(job), quiet=options.json)
-    finally:
-        compute.close()
+    job = Job(
+        id=uuid.uuid4().hex,
+        engine=options.engine,
+        params=plain(params),
+        seed=options.seed,
+        device=options.device,
+    )
+    with contextlib.closing(Workplace()) as workplace:
+        started, finished = follow(workplace.compute.submit(job), quiet=options.json)
     result = Result.from_plain(finished.output)
+    if not options.json:
+        _print(started, finished, result)
+    # After the result is told: a full disk must not cost what took an hour to compute.
     if options.save is not None:
         from workbench.figures.export import save
 
         save(result.figures, Path(options.save))
+        if not options.json:
+            print_line(f"figures saved in {options.save}")
     if options.json:
         print_json(_as_json(job, started, finished, result))
-    else:
-        _print(started, finished, result, options.save)
     return FINE
-
-
-def engine_named(name: str) -> type[Parameters]:
-    """The parameters of an engine.
-
-    Raises:
-        UsageError: if there is none of that name.
-    """
-    engines = declared()
-    if name not in engines:
-        raise UsageError(f"there is no engine '{shortened(name)}'{near(name, engines)}".replace("list", "engines"))
-    return engines[name]
 
 
 def parameters(record: type[Parameters], settings: list[str]) -> Parameters:
@@ -150,7 +141,7 @@ def _as_json(job: Job, started: Started | None, finished: Finished, result: Resu
     }
 
 
-def _print(started: Started | None, finished: Finished, result: Result, saved: str | None) -> None:
+def _print(started: Started | None, finished: Finished, result: Result) -> None:
     where = f"{finished.device} ({started.device_name})" if started else finished.device
     threads = (
         f", {started.threads} thread{'s' * (started.threads != 1)}" if started and finished.device == "cpu" else ""
@@ -163,8 +154,6 @@ def _print(started: Started | None, finished: Finished, result: Result, saved: s
         print_figure(figure)
     for note in result.notes:
         print_line(note)
-    if saved:
-        print_line(f"figures saved in {saved}")
 
 
 def brief(value: Any, limit: int = 66) -> str:

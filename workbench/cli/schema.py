@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 
 from workbench.cli import FINE
+from workbench.cli.output import write
 from workbench.spec import exercise_schema
 
 
 def main(options: Namespace) -> int:
     """Print the schema."""
     del options
-    sys.stdout.write(json.dumps(exercise_schema(), indent=2) + "\n")
+    write(json.dumps(exercise_schema(), indent=2) + "\n")
     return FINE

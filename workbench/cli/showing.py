@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from argparse import Namespace
 from typing import Any
 
@@ -14,12 +15,9 @@ from workbench.session.variant import Variant, open_variant
 
 def main(options: Namespace) -> int:
     """Show a variant of an exercise: statement, data and questions, no answers."""
-    workplace = Workplace()
-    try:
+    with contextlib.closing(Workplace()) as workplace:
         exercise = workplace.catalog.exercise(options.exercise)
         variant = open_variant(exercise, options.variant, workplace.compute)
-    finally:
-        workplace.close()
     if options.json:
         print_json(as_json(variant))
     else:

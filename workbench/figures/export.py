@@ -46,9 +46,11 @@ def _write(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink()
+        if isinstance(error, OSError):  # under the name that means something to whoever asked for the file
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 

@@ -43,7 +43,7 @@ def last_exercise(path: str) -> str:
 
 def _rows(path: str, query: str) -> tuple[list[tuple[Any, ...]], str]:
     """What a query finds in the file, and a warning if it cannot be asked."""
-    if not os.path.exists(path):
+    if not os.path.exists(path) or _never_used(path):
         return [], ""
     import sqlite3
 
@@ -59,6 +59,11 @@ def _rows(path: str, query: str) -> tuple[list[tuple[Any, ...]], str]:
         except sqlite3.Error as error:
             problem = problem or str(error)
     return [], f"progress cannot be read ({problem}); {path}"
+
+
+def _never_used(path: str) -> bool:
+    """Whether a file is one that could be made on a full disk but not be written to, and no remains of another one."""
+    return not os.path.getsize(path) and not os.path.exists(f"{path}.backup-1")
 
 
 def uri(path: str, mode: str = "ro") -> str:
