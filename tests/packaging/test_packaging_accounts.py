@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -93,8 +94,6 @@ def test_nothing_is_written_outside_the_xdg_folders(used: Account) -> None:
 
 def test_what_an_account_keeps_is_its_own(used: Account) -> None:
     for path in used.home.rglob("*"):
-        if path.is_relative_to(used.kept["cache"] / "torch"):
-            continue  # made by torch in its own way, inside a folder that is closed
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
     assert (used.kept["data"] / "progress.db").exists()
     assert (used.kept["state"] / "settings.json").exists()
@@ -108,6 +107,16 @@ def test_another_account_with_the_same_installation_starts_from_nothing(
     assert set(solved.values()) == {"open"}
     theirs = {row["id"]: row["status"] for row in used.asked("list")["exercises"]}
     assert (theirs["attention/argmax"], theirs["debug/zero-grad"]) == ("partly", "done")
+
+
+def test_a_home_that_cannot_be_written_stops_neither_runs_nor_programs(second: Account, tmp_path: Path) -> None:
+    locked = Account(tmp_path, second.installation)
+    locked.home.chmod(0o500)
+    (locked.here / "answer.py").write_text(MENDED, encoding="utf-8")
+    done = locked.workbench("check", "debug/zero-grad", "patch", "--file", "answer.py", "--json")
+    assert json.loads(done.stdout)["status"] == "correct"
+    assert locked.workbench("run", "attention.argmax").returncode == 0
+    assert list(locked.home.iterdir()) == []
 
 
 def test_a_checkout_is_left_as_it_is(tmp_path: Path) -> None:

@@ -346,14 +346,16 @@ ENVIRONMENT = {
 
 
 def library_caches() -> dict[str, str]:
-    """Where torch and the CUDA driver keep what they compile: not in the system's temporary folder, nor in ~/.nv."""
-    folders = {
-        "TORCHINDUCTOR_CACHE_DIR": os.path.join(paths.cache(), "torch"),
-        "CUDA_CACHE_PATH": os.path.join(paths.cache(), "cuda"),
-    }
-    with contextlib.suppress(OSError):  # they make their folders themselves, but not as ours alone
-        make_folder(paths.cache())
-    return folders
+    """Where torch and the CUDA driver keep what they compile: not in the system's temporary folder, nor in ~/.nv.
+
+    Where the cache cannot be written they stay with their own places: torch would not start without one.
+    """
+    torch, cuda = (os.path.join(paths.cache(), name) for name in ("torch", "cuda"))
+    try:
+        make_folder(torch)
+    except OSError:
+        return {}
+    return {"TORCHINDUCTOR_CACHE_DIR": torch, "CUDA_CACHE_PATH": cuda}
 
 
 def ending_in_words(status: int) -> str:
