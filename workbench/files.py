@@ -108,6 +108,8 @@ def not_replaceable(path: str) -> str:
         return "has a NUL byte in it"
     if os.path.isdir(path) or not os.path.basename(path):
         return "is a directory"
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        return "is in a folder that does not exist"
     if os.path.exists(path) and not os.path.isfile(path):
         return "is no regular file"  # a device or a pipe, which would be gone
     return ""

@@ -111,10 +111,10 @@ def pack() -> dict[str, Any]:
 
 
 def _writable(path: str) -> bool:
-    """Whether a folder could be written, or made."""
-    while not os.path.isdir(path) and path != os.path.dirname(path):
+    """Whether a folder could be written, or made: what stands in its place or above it is a folder that can be."""
+    while not os.path.lexists(path):
         path = os.path.dirname(path)
-    return os.access(path, os.W_OK | os.X_OK)
+    return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
 
 
 def _words(value: Any) -> str:

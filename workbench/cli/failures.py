@@ -41,9 +41,9 @@ def _said_as_json(failure: Failure) -> bool:
     try:
         print_json({"error": {"kind": failure.kind, "message": failure.message, "where": failure.where}})
         sys.stdout.flush()
-    except OSError:
+    except OSError as error:
         discard(sys.stdout)
-        return False
+        return isinstance(error, BrokenPipeError)  # who has gone wants to be told nothing
     return True
 
 

@@ -87,13 +87,10 @@ def check_target(path: str) -> None:
     """Refuse a target before the run and not after it.
 
     Raises:
-        UsageError: if the format is unknown or the folder is not there.
+        UsageError: if the format is unknown, or no file can be put there.
     """
     if not path.endswith(SUFFIXES):
         raise UsageError(f"--save {shortened(path)}: the name has to end in {', '.join(SUFFIXES)}")
-    folder = os.path.dirname(path) or "."
-    if "\0" in path or not os.path.isdir(folder):
-        raise UsageError(f"--save: there is no folder {shortened(folder)}")
     if reason := not_replaceable(path):
         raise UsageError(f"--save: {shortened(path)} {reason}")
 
