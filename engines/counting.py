@@ -34,10 +34,13 @@ class Cost:
     peak_bytes: int
 
 
-class _Watch(TorchDispatchMode):
-    """Adds up operations, and the bytes of living storages, as operations are dispatched."""
+class Watch(TorchDispatchMode):
+    """Adds up operations, and the bytes of living storages, as operations are dispatched.
 
-    def __init__(self, inputs: tuple[Tensor, ...]) -> None:
+    A context: what runs inside it is counted, in `operations` and `peak_bytes`.
+    """
+
+    def __init__(self, inputs: tuple[Tensor, ...] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.operations = 0
         self.peak_bytes = 0
@@ -89,7 +92,7 @@ def count(function: Callable[..., Tensor], *inputs: Tensor) -> Cost:
         alive.append(tensor)
         return tensor
 
-    with saved_tensors_hooks(keep, lambda tensor: tensor), _Watch(leaves) as watch:
+    with saved_tensors_hooks(keep, lambda tensor: tensor), Watch(leaves) as watch:
         output = function(*leaves)
     keep(output)
     return Cost(watch.operations, sum(kept.values()), watch.peak_bytes)

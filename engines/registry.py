@@ -64,14 +64,19 @@ def execute(parameters: Parameters, run: Run) -> Result:
     return _EXPERIMENTS[parameters.engine](parameters, run)
 
 
+def drawable(engine: str) -> bool:
+    """Whether an engine draws fresh parameters, so that an exercise on it has variants."""
+    _load(engine)
+    return engine in _DRAWS
+
+
 def draw(engine: str, seed: int) -> Parameters:
     """Fresh parameters for an engine: a function of the seed alone.
 
     Raises:
         UnknownEngine: if there is no such engine, or it draws no variants.
     """
-    _load(engine)
-    if engine not in _DRAWS:
+    if not drawable(engine):
         raise UnknownEngine(f"{engine} draws no variants")
     found: Parameters = _DRAWS[engine](Draws(seed))
     return found

@@ -23,7 +23,11 @@ def main(options: Namespace) -> int:
     for record in chosen:
         print_line(f"{record.engine}  {record.summary}")
         if options.engine:
-            for parameter in describe(record)["parameters"]:
+            described = describe(record)
+            threads = "as many threads as are idle" if record.parallel else "one thread"
+            print_line(f"  in {' or '.join(record.dtypes)} ({record.dtype} by default), {threads} on a CPU")
+            print_line(f"  at its defaults it takes at most {described['peak_bytes'] / 2**20:.0f} MiB")
+            for parameter in described["parameters"]:
                 print_line(f"  {parameter['name']}: {parameter['type']}{_limits(parameter)}{_default(parameter)}")
                 if parameter["help"]:
                     print_line(f"      {parameter['help']}")
@@ -59,7 +63,14 @@ def describe(record: type[Parameters]) -> dict[str, Any]:
                 "help": limits.help,
             }
         )
-    return {"name": record.engine, "summary": record.summary, "dtype": record.dtype, "parameters": parameters}
+    return {
+        "name": record.engine,
+        "summary": record.summary,
+        "dtype": record.dtype,
+        "dtypes": list(record.dtypes),
+        "peak_bytes": record().peak_bytes(8 if record.dtype == "float64" else 4),
+        "parameters": parameters,
+    }
 
 
 def _limits(parameter: dict[str, Any]) -> str:

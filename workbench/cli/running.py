@@ -20,7 +20,7 @@ from workbench.catalog import shortened
 from workbench.cli import FINE, UsageError
 from workbench.cli.engines import engine_named
 from workbench.cli.output import console, is_unicode, print_json, print_line
-from workbench.compute.handle import Handle
+from workbench.compute.handle import ComputeError, Handle
 from workbench.compute.messages import Ending, Finished, Job, Progress, Started
 from workbench.files import not_replaceable
 from workbench.session import Workplace
@@ -42,10 +42,16 @@ def main(options: Namespace) -> int:
         engine=options.engine,
         params=plain(params),
         seed=options.seed,
+        dtype=options.dtype,
         device=options.device,
     )
     with contextlib.closing(Workplace()) as workplace:
-        started, finished = follow(workplace.compute.submit(job), quiet=options.json)
+        handle = workplace.compute.submit(job)
+        try:
+            started, finished = follow(handle, quiet=options.json)
+        except ComputeError:
+            _keep_so_far(handle, options)
+            raise
     result = Result.from_plain(finished.output)
     if not options.json:
         _print(started, finished, result)
@@ -122,6 +128,20 @@ def follow(handle: Handle, *, quiet: bool) -> tuple[Started | None, Finished]:
         if shows:
             sys.stderr.write("\r\x1b[K")
     return started, handle.finished(timeout=5)
+
+
+def _keep_so_far(handle: Handle, options: Namespace) -> None:
+    """Show and save what a run had drawn before it was stopped or failed."""
+    if handle.figure is None:
+        return
+    if not options.json:
+        print_figure(handle.figure)
+    if options.save is not None:
+        from workbench.figures.export import save
+
+        save((handle.figure,), Path(options.save))
+        if not options.json:
+            print_line(f"what was drawn so far is saved in {options.save}")
 
 
 def _as_json(job: Job, started: Started | None, finished: Finished, result: Result) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 
 import torch
@@ -69,6 +70,37 @@ def _free_memory() -> Callable[[int], int]:
         return int(torch.cuda.mem_get_info(index)[0])  # a MIG slice, or no nvidia-smi
 
     return of
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that a run may take: free on a GPU, with what torch holds unused; on the CPU available to this process."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
+    return min(_available(), _left_in_group())
+
+
+def _available() -> int:
+    """What the kernel thinks can be had without swapping."""
+    try:
+        with open("/proc/meminfo") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return int(fields["MemAvailable"].split()[0]) << 10
+    except (OSError, KeyError, ValueError):
+        return sys.maxsize
+
+
+def _left_in_group() -> int:
+    """What a container or a scheduler leaves this process (cgroup version 2); file pages count as free."""
+    try:
+        with open("/proc/self/cgroup") as file:
+            group = "/sys/fs/cgroup" + file.readline().strip().partition("::")[2]
+        with open(f"{group}/memory.max") as file:
+            limit = int(file.read())
+        with open(f"{group}/memory.stat") as file:
+            return limit - int(dict(line.split() for line in file)["anon"])
+    except (OSError, KeyError, ValueError):  # no such group, or no limit ("max")
+        return sys.maxsize
 
 
 def idle_threads() -> int:

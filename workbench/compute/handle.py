@@ -7,8 +7,9 @@ import threading
 import traceback
 from collections.abc import Callable
 
+from engines.figures import Figure
 from workbench.compute.log import open_log
-from workbench.compute.messages import Cancelled, Ending, Event, Failed, Finished, Job
+from workbench.compute.messages import Cancelled, Ending, Event, Failed, Finished, Job, Progress
 
 
 class ComputeError(Exception):
@@ -20,11 +21,17 @@ class ComputeError(Exception):
 
 
 class Handle:
-    """A submitted job: its events, and the way to stop it."""
+    """A submitted job: its events, and the way to stop it.
+
+    Attributes:
+        ending: how it ended, once it has.
+        figure: the newest that it has shown on its way; it stays when the job is stopped.
+    """
 
     def __init__(self, job: Job, on_event: Callable[[Event], None] | None, stop: Callable[[str], None]) -> None:
         self.job = job
         self.ending: Ending | None = None
+        self.figure: Figure | None = None
         self._on_event = on_event
         self._stop = stop
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -34,6 +41,8 @@ class Handle:
         """Pass an event on to whoever waits; the first ending is the last event."""
         if self.ending is not None:
             return
+        if isinstance(event, Progress):
+            self.figure = event.figure or self.figure
         if isinstance(event, Ending):
             self.ending = event
             self._ended.set()

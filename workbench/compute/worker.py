@@ -204,16 +204,21 @@ def _run(job: Job, desk: Desk, began: float) -> Finished:
     import torch
 
     from engines import registry
-    from engines.fields import read
+    from engines.fields import BadData, Fault, describe, read
     from engines.run import Run
     from workbench.compute import device
 
     record = registry.parameters_of(job.engine)
     params = read(record, job.params)
     where = device.resolve(job.device)
-    threads = job.threads or device.idle_threads()
-    torch.set_num_threads(threads)
     dtype = job.dtype or record.dtype
+    if dtype not in record.dtypes:
+        raise BadData([Fault(("dtype",), f"{job.engine} runs in {' or '.join(record.dtypes)}, not in {describe(dtype)}")])
+    threads = job.threads or (device.idle_threads() if record.parallel else 1)
+    torch.set_num_threads(threads)
+    needed, free = params.peak_bytes(getattr(torch, dtype).itemsize), device.free_bytes(where)
+    if needed > free:
+        raise MemoryError(f"it needs {gibibytes(needed)}, and {gibibytes(free)} are free on {where}")
     desk.tell(Started(job.id, str(where), device.full_name(where), dtype, threads))
     run = Run(device=where, dtype=getattr(torch, dtype), seed=job.seed, report=_reporter(job, desk, began))
     result = registry.execute(params, run)
@@ -232,15 +237,21 @@ def _reporter(job: Job, desk: Desk, began: float) -> Callable[[float, str, Figur
 
     def report(fraction: float, message: str, figure: Figure | None) -> None:
         nonlocal last, figure_waiting
-        if job.id in desk.cancelled:
-            raise Stopped
         figure_waiting = figure or figure_waiting
         elapsed = time.monotonic() - began
-        if elapsed - last >= PROGRESS_SECONDS:
+        stop = job.id in desk.cancelled
+        if elapsed - last >= PROGRESS_SECONDS or (stop and figure_waiting):
             desk.tell(Progress(job.id, min(max(fraction, 0.0), 1.0), message, elapsed, figure_waiting))
             last, figure_waiting = elapsed, None
+        if stop:
+            raise Stopped
 
     return report
+
+
+def gibibytes(size: int) -> str:
+    """A size of memory in words."""
+    return f"{size / 2**30:.3g} GiB" if size >= 2**29 else f"{size / 2**20:.3g} MiB"
 
 
 def _failure(job: Job, error: BaseException) -> Failed:
@@ -277,7 +288,8 @@ def _out_of_memory(job: Job, error: BaseException) -> Failed:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     params = read(registry.parameters_of(job.engine), job.params)
-    sizes = {name: value for name, value in vars(params).items() if type(value) is int and value > 1}
+    largest = {name: max(value) if isinstance(value, tuple) and value else value for name, value in vars(params).items()}
+    sizes = {name: value for name, value in largest.items() if type(value) is int and value > 1}
     named = ", ".join(f"{name} = {value}" for name, value in sorted(sizes.items(), key=lambda item: -item[1])[:3])
     advice = f"make it smaller: {named}" if named else "choose a smaller exercise"
     if job.device != "cpu" and torch.cuda.is_available():

@@ -1,0 +1,5 @@
+"""Small settings of the engines on attention."""
+
+from engines.parameters.attention import Argmax
+
+SMALL = [Argmax()]

@@ -1,0 +1,5 @@
+"""Small settings of the engines on decoding."""
+
+from engines.parameters.decoding import Beam
+
+SMALL = [Beam()]
