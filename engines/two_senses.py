@@ -212,7 +212,7 @@ def _explain(params: TwoSenses, after: Look, before: Look, accuracy: float) -> S
         "senses",
         "The embedding of *bank* is the same vector in both sentences, and so are its keys in layer 1 (distance "
         f"{after.bank.across[0]:.3f}): they are made before anything has been read. In layer {params.n_layers} the "
-        f"keys of the two senses are {after.bank.across[-1]:.2f} apart, where 1 is the distance of two different words; "
+        f"keys of the two senses are {after.bank.across[-1]:.2f} apart (1: like two different words), "
         f"two contexts of *one* sense {after.bank.within[-1]:.2f}; untrained {before.bank.across[-1]:.2f}. The output "
         f"of the last layer has them {after.bank_hidden.across[-1]:.2f} apart, and {after.bank_hidden.within[-1]:.2f} "
         f"within a sense. *House* means the same in both contexts: {after.house_hidden.across[-1]:.2f}. The model "

@@ -140,7 +140,7 @@ def logit_gradients(params: LogitGradients, run: Run) -> Result:
         ("model", "mean of |g|", "|mean of g|"),
         rows,
         align="lrr",
-        caption="At first the size of the gradient says nothing about the pair; its mean over sentences comes to stand out.",
+        caption="At first the size of the gradient says nothing about the pair; later its mean stands out.",
     )
     text = (
         f"Before training the gradient of the logit that will matter is as large as the others ({found[0].size:.2f} "
