@@ -78,8 +78,8 @@ def norm_placement(params: NormPlacement, run: Run) -> Result:
         "The original transformer normalises after the residual sum. At the start the gradient of the last block is "
         f"{quotient['post-norm']:.2f} times that of the first there, {quotient['pre-norm']:.2f} times with the "
         f"normalisation before the sublayer. After {params.steps} steps of size {params.learning_rate:g} the loss is "
-        f"{last['pre-norm']:.2f} (pre), {last['post-norm']:.2f} (post) and {last['post-norm, warm-up']:.2f} (post, with "
-        f"a step size that rises over {params.warm_up} steps) nats a token."
+        f"{last['pre-norm']:.2f} (pre), {last['post-norm']:.2f} (post) and {last['post-norm, warm-up']:.2f} (post, "
+        f"with a step size that rises over {params.warm_up} steps) nats a token."
     )
     rows = [(name, f"{last[name]:.3f}", f"{quotient[name]:.2f}") for name, _, _ in _RUNS]
     summary = table(
@@ -131,7 +131,7 @@ def _loss_figure(curves: dict[str, dict[int, float]]) -> Lines:
         tuple(line(name, [float(step) for step in curve], list(curve.values())) for name, curve in curves.items()),
         x_label="training step",
         y_label="nats a token",
-        caption="The same weights, sentences and step size: only the place of the normalisation and the warm-up differ.",
+        caption="The same weights, sentences and step size: only the norm's place and the warm-up differ.",
     )
 
 

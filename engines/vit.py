@@ -97,8 +97,8 @@ def patch_embedding(params: PatchEmbedding, run: Run) -> Result:
     }
     text = (
         f"An image of {params.image_size} × {params.image_size} has {params.image_size // size}² = {n} patches of "
-        f"{size} · {size} · {channels} = {fan_in} numbers. Each goes through the same matrix, {fan_in} → {width}, which is "
-        f"a convolution with kernel {size} and stride {size} (largest difference {difference:.1e}). With the class "
+        f"{size} · {size} · {channels} = {fan_in} numbers. Each goes through one matrix, {fan_in} → {width}, which "
+        f"is a convolution with kernel {size} and stride {size} (largest difference {difference:.1e}). With the class "
         f"token the sequence has {n + 1} vectors, and the *learned* table of positions that is added has "
         f"{n + 1} × {width} = {values['positions']:,} numbers (the original transformer's sinusoids have none)."
     )
@@ -172,8 +172,8 @@ def digits_vit(params: DigitsVit, run: Run) -> Result:
         trained("without positions", (0.5, 1.0), positions=False)
         values["accuracy_without_positions"] = curves["without positions"][params.steps]
         text += (
-            f" Without positions it is {values['accuracy_without_positions']:.3f}: the encoder is then blind to where a "
-            "patch was, and has to tell a digit from its patches in any order."
+            f" Without positions it is {values['accuracy_without_positions']:.3f}: the encoder is then blind to where "
+            "a patch was, and has to tell a digit from its patches in any order."
         )
     return Result(
         values=values,

@@ -18,7 +18,7 @@ class NormPlacement(
 
     n_layers: int = field(10, low=1, high=24, help="layers")
     steps: int = field(100, low=2, high=2000, help="training steps")
-    learning_rate: float = field(3e-3, low=1e-5, high=0.1, help="step size of Adam")
+    learning_rate: float = field(0.01, low=1e-5, high=0.1, help="step size of Adam")
     warm_up: int = field(50, low=1, high=1000, help="steps over which the third run's step size rises")
     batch_size: int = field(32, low=1, high=128, help="sentences a step")
 
