@@ -93,7 +93,7 @@ def first_token_baseline(n: int) -> float:
 
 def scores(weights: Tensor, tokens: Tensor, *, causal: bool, special: tuple[int, ...] = ()) -> dict[str, Tensor]:
     """Share of every pattern and the evenness, name → `(layers, heads)`, of weights `(layers, batch, heads, n, n)`."""
-    seen = causal_mask(*weights.shape[-2:], weights.device) if causal else None
+    seen = causal_mask(weights.shape[-2], weights.shape[-1], weights.device) if causal else None
     found = {name: share(weights, wanted, seen) for name, wanted in patterns(tokens, special).items()}
     return found | {"even": evenness(weights, causal=causal)}
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.arrays import Array
-from engines.figures import Bars, Heatmap, Lines, Table, line, table
+from engines.figures import Bars, Figure, Heatmap, Lines, Table, line, table
 from engines.heads import baselines, patterns, share, without_head
 from engines.masks import causal_mask
 from engines.parameters.induction import Induction
@@ -133,7 +133,7 @@ def induction(params: Induction, run: Run) -> Result:
         "steps": main.steps,
         "visible_at": main.visible_at,
     }
-    figures = [_progress_figure(main.looks), _ablation_figure(main.last.accuracy, ablations, chance)]
+    figures: list[Figure] = [_progress_figure(main.looks), _ablation_figure(main.last.accuracy, ablations, chance)]
     figures += _maps(params, main.model, run)
     trace = [_explain(values, params)]
     if params.control:

@@ -38,7 +38,8 @@ def sinusoidal(positions: Tensor, d_model: int, base: float = 10_000.0, order: O
     """
     angles = positions.double().unsqueeze(-1) * frequencies(d_model, base).to(positions.device)  # (n, d / 2)
     pair = (angles.sin(), angles.cos()) if order == "sin-cos" else (angles.cos(), angles.sin())
-    return torch.stack(pair, -1).flatten(-2)[..., :d_model]
+    vectors: Tensor = torch.stack(pair, -1).flatten(-2)[..., :d_model]
+    return vectors
 
 
 def shift_matrix(d_model: int, shift: float = 1.0, base: float = 10_000.0, order: Order = "sin-cos") -> Tensor:
@@ -164,7 +165,7 @@ def draw_shift(draws: Draws) -> ShiftMatrix:
         rng = draws.again(attempt).stream("sizes")
         base = float(rng.choice((10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)))
         order: Order = rng.choice(("sin-cos", "cos-sin"))
-        params = ShiftMatrix(2 * rng.randint(2, 5), base, rng.randint(1, 20), order)
+        params = ShiftMatrix(2 * rng.randint(2, 5), base, rng.randint(1, 40), order)
         angle = params.shift  # of pair 0, the fastest
         if abs(math.sin(angle)) > 0.1:
             return params

@@ -6,6 +6,7 @@ EECS 182, homework 8 (fall 2022), questions 1a, 1b and 1d; NYU deep learning, ho
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -251,7 +252,7 @@ def feed_forward_network(params: FeedForwardNetwork, run: Run) -> Result:
     run.progress(0.5, "the same as convolutions")
     alone = torch.stack([feed_forward(row[None], *weights)[0] for row in x])
     attention = attention_parameters(d, bias=False)
-    values = {
+    values: dict[str, Any] = {
         "inputs": {"x": x, "w1": w1, "b1": b1, "w2": w2, "b2": b2},
         "output": output,
         "convolution_error": (feed_forward_convolutions(x, *weights) - output).abs().max().item(),
@@ -287,8 +288,8 @@ def feed_forward_network(params: FeedForwardNetwork, run: Run) -> Result:
 def draw_feed_forward(draws: Draws) -> FeedForwardNetwork:
     """Three different sizes."""
     rng = draws.stream("sizes")
-    d, n = rng.sample(range(3, 13), 2)
-    return FeedForwardNetwork(d, rng.choice([h for h in range(2 * d, 5 * d) if h not in (d, n)]), n)
+    d, n = rng.sample(range(3, 25), 2)
+    return FeedForwardNetwork(d, rng.choice([h for h in range(2 * d, 5 * d) if h != n]), n)
 
 
 # -- layer normalisation
@@ -300,7 +301,7 @@ def layer_normalisation(params: LayerNormalisation, run: Run) -> Result:
     x = run.tensor(params.tokens)
     y = layer_norm(x, eps=0.0)
     run.progress(0.5, "normalised")
-    values = {
+    values: dict[str, Any] = {
         "output": y,
         "means": x.mean(-1),
         "deviations": x.std(-1, correction=0),
@@ -439,7 +440,7 @@ def permutation(params: Equivariance, run: Run) -> Result:
     order = torch.randperm(n, generator=run.generator("order")).to(run.device)
     if bool((order == torch.arange(n, device=run.device)).all()):
         order = order.flip(0)
-    cases = {
+    cases: dict[str, Callable[[Tensor], Tensor]] = {
         "nothing added": encoder.stack,
         "positions": lambda x: encoder.stack(x + positions),
         "causal mask": decoder.stack,

@@ -98,7 +98,8 @@ def distances(vectors: Tensor, unit: Tensor) -> Distances:
 
 def _apart(a: Tensor, b: Tensor) -> Tensor:
     """Distances `(layers, n, m)`. Not `cdist`, which goes through squares and finds equal vectors 1e-4 apart."""
-    return (a[:, :, None] - b[:, None]).norm(dim=-1)
+    distance: Tensor = torch.linalg.vector_norm(a[:, :, None] - b[:, None], dim=-1)
+    return distance
 
 
 @dataclass(frozen=True)

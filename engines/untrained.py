@@ -23,7 +23,7 @@ from engines.run import Run
 from engines.transformer import Record, attention_logits
 
 EVERY = 20
-TESTED = 800
+TESTED = 400
 
 # -- numerics
 

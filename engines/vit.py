@@ -184,7 +184,8 @@ def digits_vit(params: DigitsVit, run: Run) -> Result:
 
 @torch.no_grad()
 def _accuracy(model: VisionTransformer, images: Tensor, classes: Tensor) -> float:
-    return (model(images).argmax(-1) == classes).double().mean().item()
+    right: Tensor = model(images).argmax(-1) == classes
+    return right.double().mean().item()
 
 
 def _curves(curves: dict[str, dict[int, float]]) -> Lines:

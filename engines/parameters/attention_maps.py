@@ -26,6 +26,10 @@ class Agreement(
     n_layers: int = field(2, low=1, high=4, help="layers")
     n_heads: int = field(4, low=1, high=8, help="heads a layer, of 12 dimensions each")
 
+    def peak_bytes(self, itemsize: int) -> int:
+        """What every head keeps of 400 tested sentences and of a batch, 10 tokens each, maps in float64 among it."""
+        return (24 << 20) + self.n_layers * self.n_heads * 350 * 10 * (400 + self.batch_size) * itemsize
+
 
 @dataclass(frozen=True)
 class Text(

@@ -24,4 +24,4 @@ class NormPlacement(
 
     def peak_bytes(self, itemsize: int) -> int:
         """What every layer keeps of 10 tokens a sentence for the backward pass."""
-        return (16 << 20) + self.n_layers * self.batch_size * 10 * (24 * 32 + 6 * 4 * 10) * itemsize
+        return (16 << 20) + self.n_layers * max(self.batch_size, 256) * 10 * (24 * 32 + 6 * 4 * 10) * itemsize

@@ -19,3 +19,7 @@ class TwoSenses(
     steps: int = field(300, low=1, high=5000, help="training steps")
     n_layers: int = field(3, low=2, high=6, help="layers")
     batch_size: int = field(64, low=1, high=256, help="sentences a step")
+
+    def peak_bytes(self, itemsize: int) -> int:
+        """What every layer keeps of 6 tokens a sentence for the backward pass."""
+        return (16 << 20) + self.n_layers * self.batch_size * 6 * (24 * 32 + 6 * 4 * 6) * itemsize

@@ -19,6 +19,10 @@ class LogitGradients(
     steps: int = field(300, low=20, high=5000, help="training steps")
     batch_size: int = field(64, low=1, high=256, help="sentences a step")
 
+    def peak_bytes(self, itemsize: int) -> int:
+        """What two layers of four heads keep of 400 tested sentences and of a batch, 10 tokens each."""
+        return (24 << 20) + 2 * 4 * 350 * 10 * (400 + self.batch_size) * itemsize
+
 
 @dataclass(frozen=True)
 class Untrained(

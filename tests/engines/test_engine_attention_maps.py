@@ -76,7 +76,7 @@ def test_erratum_21_an_even_causal_head_already_gives_the_first_token_the_most()
 
 def test_a_removed_head_adds_nothing_and_comes_back() -> None:
     run = Run(dtype=torch.float64)
-    model = toy_model("gpt", run)
+    model: Any = toy_model("gpt", run)
     x = run.randint("x", 20, 2, 8)
     layer = model.stack.blocks[0].attention
     before, state = model(x), layer.output.weight.detach().clone()
@@ -277,7 +277,7 @@ def test_maps_of_local_weights(kind: str, tmp_path: Path) -> None:
 
 def saved_model(transformers: Any, kind: str, folder: Path) -> Path:
     """A tiny model with random weights and a tokenizer, written by `transformers` itself."""
-    torch.manual_seed(0)
+    torch.manual_seed(7)
     if kind == "gpt2":
         letters = ["<|endoftext|>", *"thedogsacĠ"]
         (folder / "vocab.json").write_text(json.dumps({letter: i for i, letter in enumerate(dict.fromkeys(letters))}))
