@@ -59,7 +59,8 @@ def shift_matrix(d_model: int, shift: float = 1.0, base: float = 10_000.0, order
     for angle in (shift * frequencies(d_model, base)).tolist():
         c, s = math.cos(angle), sign * math.sin(angle)
         blocks.append(torch.tensor([[c, s], [-s, c]], dtype=torch.float64))
-    return torch.block_diag(*blocks)
+    matrix: Tensor = torch.block_diag(*blocks)
+    return matrix
 
 
 # -- the experiment
