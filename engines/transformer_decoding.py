@@ -145,6 +145,7 @@ class SharedCacheTransformer:
             head = embedding.tokens.weight if embedding.head is None else embedding.head.weight
             self.head_bias, self.head = _after_norm(last, head, head.new_zeros(len(head)))
 
+    @torch.inference_mode()
     def start(self) -> tuple[Tensor, Slots]:
         """The prompts, all their tokens at once."""
         prompts, length = self.prompts.shape
@@ -155,6 +156,7 @@ class SharedCacheTransformer:
         x, slots = self._forward(self.prompts, self._place(0, length), slots, later)
         return self._log_probs(x.view(prompts, length, -1)[:, -1]), slots
 
+    @torch.inference_mode()  # an eighth faster than no_grad; what a search computes from its output is ordinary
     def step(self, tokens: Tensor, state: Slots) -> tuple[Tensor, Slots]:
         """One token for each hypothesis: it sees its ancestors and itself."""
         tokens = tokens.view(state.room.shape[2], -1)

@@ -87,10 +87,16 @@ def test_beam_search_finds_the_same_with_and_without_caches() -> None:
     model, prompts = ready(Decoder(SMALL)), prompts_of(4, 3)
     for eos in (None, 2):
         wanted = beam_search(literal(model, prompts), 12, 5, eos=eos, penalty=power_penalty(0.8))
-        for cached in (CachedTransformer(model, prompts, 15), SharedCacheTransformer(model, prompts)):
+        models: list[LanguageModel[Any]] = [
+            CachedTransformer(model, prompts, 15),
+            SharedCacheTransformer(model, prompts),
+        ]
+        for cached in models:
             found = beam_search(cached, 12, 5, eos=eos, penalty=power_penalty(0.8))
             assert torch.equal(found.sequences, wanted.sequences)
             torch.testing.assert_close(found.scores, wanted.scores, rtol=0, atol=1e-10)
+            assert not found.scores.is_inference()  # what comes out can be used in training
+            assert not found.sequences.is_inference()
 
 
 def test_a_wide_beam_on_a_transformer_is_exhaustive_search() -> None:
@@ -112,7 +118,7 @@ def test_an_encoder_decoder_keeps_its_source() -> None:
 
         def alone(tokens: Tensor, i: int = i) -> Tensor:
             rows = len(tokens)
-            logits = model(source[i].expand(rows, -1), tokens, mask[i].expand(rows, -1))
+            logits: Tensor = model(source[i].expand(rows, -1), tokens, mask[i].expand(rows, -1))
             return logits[:, -1].log_softmax(-1)
 
         wanted = beam_search(PrefixModel(alone, starts[i : i + 1]), 8, 4, eos=5)
