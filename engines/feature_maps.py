@@ -20,8 +20,9 @@ from torch import Tensor
 
 
 def scaled(x: Tensor) -> Tensor:
-    """x · D^(−1/4): then the inner product of a scaled query and a scaled key is qᵀk/√D."""
-    return x * x.shape[-1] ** -0.25
+    """X · D^(−1/4): then the inner product of a scaled query and a scaled key is qᵀk/√D."""
+    factor: float = x.shape[-1] ** -0.25
+    return x * factor
 
 
 def orthogonal_draws(draws: Tensor) -> Tensor:
@@ -47,7 +48,8 @@ def _orthogonal_rows(block: Tensor) -> Tensor:
     q, r = torch.linalg.qr(block.mT)
     lengths = torch.linalg.vector_norm(block, dim=-1)
     signs = torch.diagonal(r, dim1=-2, dim2=-1).sgn()
-    return q.mT * (signs * lengths).unsqueeze(-1)
+    rows: Tensor = q.mT * (signs * lengths).unsqueeze(-1)
+    return rows
 
 
 # -- maps
@@ -89,7 +91,8 @@ def tilted_features(x: Tensor, draws: Tensor, tilt: float) -> Tensor:
     stretch = 1 - 4 * tilt
     exponents = math.sqrt(stretch) * (x @ draws.mT) - _half_square(x)
     exponents = exponents + tilt * draws.square().sum(-1).unsqueeze(-2)
-    return exponents.exp() * (stretch ** (x.shape[-1] / 4) / math.sqrt(draws.shape[-2]))
+    factor: float = stretch ** (x.shape[-1] / 4) / math.sqrt(draws.shape[-2])
+    return exponents.exp() * factor
 
 
 def best_tilt(squared_norm: float, width: int) -> float:
@@ -180,7 +183,7 @@ def orthogonal_variance(query: Tensor, key: Tensor, count: int) -> Tensor:
 def tilted_variance(query: Tensor, key: Tensor, tilt: float) -> Tensor:
     """Variance of one draw's tilted estimate over exp(q·k)²: ((1−4A)²/(1−8A))^(D/2) exp(‖q+k‖²/(1−8A)) − 1."""
     narrow = 1 - 8 * tilt
-    factor = ((1 - 4 * tilt) ** 2 / narrow) ** (query.shape[-1] / 2)
+    factor: float = ((1 - 4 * tilt) ** 2 / narrow) ** (query.shape[-1] / 2)
     return factor * (_squared(query + key) / narrow).exp() - 1
 
 
