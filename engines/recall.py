@@ -21,6 +21,13 @@ LENGTH = 3 * PAIRS
 # Tokens below are keys, from there on values.
 KEYS = 12
 VOCABULARY = 24
+LAYERS, HEADS, HEAD_WIDTH = 2, 2, 16
+WIDTH = HEADS * HEAD_WIDTH
+
+
+def softmax_causal(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Causal softmax attention, `(batch, heads, length, dim)`."""
+    return F.scaled_dot_product_attention(query, key, value, is_causal=True)
 
 
 def previous_batch(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -53,50 +60,40 @@ class Ensemble:
     """E transformers with equal initial weights that differ in their attention alone.
 
     Every weight has a leading dimension E, so that one product serves all; the loss is the sum of theirs, so each
-    gets the gradient it would have alone. Activations are `(E, batch, length, d_model)`.
+    gets the gradient it would have alone. Activations are `(E, batch, LENGTH, WIDTH)`.
     """
 
     attentions: Sequence[Attention]
     weights: dict[str, Tensor]
-    layers: int
-    heads: int
 
     @classmethod
-    def draw(
-        cls,
-        attentions: Sequence[Attention],
-        randn: Callable[..., Tensor],
-        *,
-        layers: int = 2,
-        heads: int = 2,
-        d_model: int = 32,
-    ) -> Ensemble:
-        """Equal weights N(0, 1/fan-in) for all, from `randn(name, *shape)`."""
-        shapes = {"tokens": (VOCABULARY, d_model), "positions": (LENGTH, d_model), "out": (d_model, VOCABULARY)}
-        for i in range(layers):
+    def draw(cls, attentions: Sequence[Attention], randn: Callable[..., Tensor]) -> Ensemble:
+        """Equal weights for all from `randn(name, *shape)`: N(0, 1/fan-in), embeddings N(0, 1/4)."""
+        shapes = {"tokens": (VOCABULARY, WIDTH), "positions": (LENGTH, WIDTH), "out": (WIDTH, VOCABULARY)}
+        for i in range(LAYERS):
             shapes |= {
-                f"qkv {i}": (d_model, 3 * d_model),
-                f"mix {i}": (d_model, d_model),
-                f"up {i}": (d_model, 2 * d_model),
-                f"down {i}": (2 * d_model, d_model),
+                f"qkv {i}": (WIDTH, 3 * WIDTH),
+                f"mix {i}": (WIDTH, WIDTH),
+                f"up {i}": (WIDTH, 2 * WIDTH),
+                f"down {i}": (2 * WIDTH, WIDTH),
             }
         weights = {}
         for name, shape in shapes.items():
             fan_in = 4 if name in ("tokens", "positions") else shape[0]
             weights[name] = (randn(name, *shape) / fan_in**0.5).expand(len(attentions), *shape).clone().requires_grad_()
-        return cls(attentions, weights, layers, heads)
+        return cls(attentions, weights)
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Tokens `(batch, LENGTH)` to logits `(E, batch, LENGTH, VOCABULARY)`."""
         weights = self.weights
         x = weights["tokens"][:, tokens] + weights["positions"].unsqueeze(1)
-        for i in range(self.layers):
+        for i in range(LAYERS):
             x = x + self._mixed(_normalised(x), i)
             x = x + _linear(F.gelu(_linear(_normalised(x), weights[f"up {i}"])), weights[f"down {i}"])
         return _linear(_normalised(x), weights["out"])
 
     def _mixed(self, x: Tensor, layer: int) -> Tensor:
-        parts = _linear(x, self.weights[f"qkv {layer}"]).unflatten(-1, (3, self.heads, -1))  # (E, B, T, 3, heads, dim)
+        parts = _linear(x, self.weights[f"qkv {layer}"]).unflatten(-1, (3, HEADS, -1))  # (E, B, T, 3, heads, dim)
         query, key, value = parts.movedim(-3, 0).transpose(-2, -3)  # each (E, B, heads, T, dim)
         read = [attention(*one) for attention, *one in zip(self.attentions, query, key, value, strict=True)]
         return _linear(torch.stack(read).transpose(-2, -3).flatten(-2), self.weights[f"mix {layer}"])

@@ -39,3 +39,36 @@ class FeatureChoice(
         """The grid, one scale at a time, or the singular values of one map in float64."""
         grid = grid_bytes(self.seeds, self.length, self.width, self.width, self.features[-1], itemsize)
         return grid + 8 * (4 * self.length**2 + 4 * self.length * self.features[-1])
+
+
+@dataclass(frozen=True)
+class Recall(
+    Parameters,
+    engine="performer.recall",
+    summary="A two-layer transformer with softmax and with Performer attention on recall by place and by content",
+):
+    """Equal networks on equal batches; after one task that needs positions, one that needs contents."""
+
+    features: tuple[int, ...] = field(
+        (16, 64), min_length=1, max_length=4, low=2, high=256, help="numbers of features m of the Performers, even"
+    )
+    steps: int = field(300, low=2, high=5000, help="training steps of the recall task; the other has a fifth")
+    batch: int = field(32, low=1, high=256, help="sequences a step")
+    learning_rate: float = field(3e-3, low=1e-5, high=0.1, help="step size of Adam")
+
+    def __post_init__(self) -> None:
+        faults = increasing_faults("features", self.features)
+        faults += [
+            Fault(("features", i), f"{m} is odd: features come in pairs ±w")
+            for i, m in enumerate(self.features)
+            if m % 2
+        ]
+        if faults:
+            raise BadData(faults)
+
+    def peak_bytes(self, itemsize: int) -> int:
+        """What the layers of all models keep for the backward pass, or one layer on the sequences of the test."""
+        models = 1 + len(self.features)
+        kept = self.batch * (models * 1500 + 40 * sum(self.features))
+        tested = 500 * (models * 320 + 8 * max(self.features))
+        return itemsize * 18 * (kept + tested) + (8 << 20)
