@@ -194,7 +194,7 @@ def recall(params: Recall, run: Run) -> Result:
     names = ["softmax", *(f"m = {count}" for count in params.features)]
     history: dict[str, list[list[float]]] = {task: [] for task in TASKS}
     for i, task in enumerate(TASKS):
-        _train(params, run, task, names, history, 0.15 * i)
+        _train(params, run, task, names, history, i / 3)
     accuracy = {task: dict(zip(names, rows[-1][1:], strict=True)) for task, rows in history.items()}
     values = {
         "accuracy": {task: list(found.values()) for task, found in accuracy.items()},
@@ -229,8 +229,8 @@ def _train(
     """Train all models on one task; every row of its history is a step and the accuracies at it."""
     ensemble = Ensemble.draw(_attentions(params, run), run.randn)
     optimizer = torch.optim.Adam(ensemble.weights.values(), lr=params.learning_rate, fused=True)
-    steps = params.steps if task == "recall" else max(1, params.steps // 5)
-    share = 0.85 if task == "recall" else 0.15
+    steps = params.steps if task == "recall" else max(1, params.steps // 2)
+    share = (2 if task == "recall" else 1) / 3
     generator = run.generator(f"batches {task}")
     test = [x.to(run.device) for x in TASKS[task](TESTED, run.generator(f"test {task}"))]
     for step in range(1, steps + 1):
@@ -242,7 +242,7 @@ def _train(
         if step % 20 == 0 or step in (1, steps):
             history[task].append([step, *ensemble.accuracies(*test).tolist()])
             figure = _accuracy_figure(task, names, history[task])
-        run.progress(start + share * step / steps, f"{task}: step {step} of {steps}", figure)
+        run.progress(min(1.0, start + share * step / steps), f"{task}: step {step} of {steps}", figure)
 
 
 def _accuracy_figure(task: str, names: list[str], rows: list[list[float]]) -> Lines:

@@ -1,7 +1,8 @@
 """Two tasks for a small causal transformer, and many of them trained side by side on the same batches.
 
 `previous` is positional: name the token before. `recall` is by content: six pairs of a key and a value, then the keys
-again in another order, whose values are wanted (question 1g of EECS 182, homework 8 (fall 2022), asks how a Performer compares).
+again in another order, whose values are wanted (EECS 182, homework 8 (fall 2022), question 1g, asks how a Performer
+compares).
 """
 
 from __future__ import annotations

@@ -52,16 +52,16 @@ class Recall(
     features: tuple[int, ...] = field(
         (16, 64), min_length=1, max_length=4, low=2, high=256, help="numbers of features m of the Performers, even"
     )
-    steps: int = field(300, low=2, high=5000, help="training steps of the recall task; the other has a fifth")
+    steps: int = field(300, low=2, high=5000, help="training steps of the recall task; the other has half")
     batch: int = field(32, low=1, high=256, help="sequences a step")
     learning_rate: float = field(3e-3, low=1e-5, high=0.1, help="step size of Adam")
 
     def __post_init__(self) -> None:
         faults = increasing_faults("features", self.features)
         faults += [
-            Fault(("features", i), f"{m} is odd: features come in pairs ±w")
-            for i, m in enumerate(self.features)
-            if m % 2
+            Fault(("features", i), f"{count} is odd: features come in pairs ±w")
+            for i, count in enumerate(self.features)
+            if count % 2
         ]
         if faults:
             raise BadData(faults)
@@ -69,6 +69,6 @@ class Recall(
     def peak_bytes(self, itemsize: int) -> int:
         """What the layers of all models keep for the backward pass, or one layer on the sequences of the test."""
         models = 1 + len(self.features)
-        kept = self.batch * (models * 1500 + 40 * sum(self.features))
-        tested = 500 * (models * 320 + 8 * max(self.features))
-        return itemsize * 18 * (kept + tested) + (8 << 20)
+        kept = self.batch * (1500 * models + 16 * sum(self.features))
+        tested = 500 * (320 * models + 8 * max(self.features))
+        return itemsize * 18 * max(kept, tested) + (8 << 20)

@@ -63,7 +63,8 @@ ESTIMATES = {
 def single_estimates(features: Any, q: Tensor, k: Tensor, draws: Tensor) -> Tensor:
     """One estimate of exp(q·k) from each draw, over exp(q·k)."""
     one = draws.unsqueeze(1)  # every draw is a set of one
-    return (features(q[None], one) * features(k[None], one)).sum((1, 2)) / (q @ k).exp()
+    found: Tensor = (features(q[None], one) * features(k[None], one)).sum((1, 2)) / (q @ k).exp()
+    return found
 
 
 @pytest.mark.parametrize("name", ESTIMATES)

@@ -1,0 +1,112 @@
+"""Random features: the whole grid against a loop over its cells, and a Performer against a well-known library.
+
+What bounds the grid (2240 cells, N = 256, M = 8, all on one core of 90 GFLOP/s): 42 million projections w·x of q and k,
+each with a sine (1.25 ns), a cosine (1.35 ns) and an exp (0.85 ns), and as many for the orthogonal draws with one exp
+(0.85 ns): 180 ms. Its products are 8 GFLOP, 90 ms, half of them thin (9 rows) at half that rate.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engines.attention import softmax_attention
+from engines.feature_grid import KINDS, Problem, cell_error, error_grid
+from engines.feature_maps import orthogonal_draws
+from engines.performer_attention import performer_attention
+from engines.run import Run
+from tests.benchmarks.conftest import Report
+from tests.benchmarks.contest import contest
+
+WIDTHS = (4, 8, 16, 32, 64)
+COUNTS = (16, 32, 64, 128, 256, 512, 1024)
+SEEDS, LENGTH, VALUES = 16, 256, 8
+
+
+def problems(scale: float = 0.5) -> list[Problem]:
+    """Inputs at half the unit scale, where features are of some use."""
+    run = Run(seed=1)
+    return [
+        Problem(
+            scale * run.randn(f"query {d}", SEEDS, LENGTH, d),
+            scale * run.randn(f"key {d}", SEEDS, LENGTH, d),
+            run.randn(f"value {d}", SEEDS, LENGTH, VALUES),
+            run.randn(f"draws {d}", SEEDS, COUNTS[-1], d),
+        )
+        for d in WIDTHS
+    ]
+
+
+def loop(grid: list[Problem]) -> Tensor:
+    """Cell after cell; what cells of a problem share (softmax attention, orthogonal draws) is made once."""
+    errors = torch.empty(len(KINDS), len(grid), len(COUNTS), SEEDS)
+    for d, problem in enumerate(grid):
+        turned = orthogonal_draws(problem.draws)
+        for s in range(SEEDS):
+            inputs = problem.query[s], problem.key[s], problem.value[s]
+            exact = softmax_attention(*inputs)
+            for i, kind in enumerate(KINDS):
+                # Orthogonal features are positive features of draws that were turned.
+                draws, plain = (turned[s], "positive") if kind == "orthogonal" else (problem.draws[s], kind)
+                for j, count in enumerate(COUNTS):
+                    errors[i, d, j, s] = cell_error(plain, *inputs, draws[:count], exact)[0]
+    return errors
+
+
+def test_the_grid_against_a_loop_over_its_cells(report: Report) -> None:
+    grid = problems()
+    found, cells = error_grid(grid, COUNTS).relative, loop(grid)
+    assert found.numel() == 2240
+    assert ((found - cells).abs() / cells).median() < 1e-6
+    torch.testing.assert_close(found, cells, rtol=5e-3, atol=1e-6)  # the worst cells divide by almost nothing
+    contestants = {"grid": partial(error_grid, grid, COUNTS), "loop": partial(loop, grid)}
+    work = contest(contestants, rounds=5)
+    speedup = work.speedup("grid", "loop")
+    report.row("2240 cells, one thread", f"{speedup:.1f} x loop", "4.0", f"{work.median('grid') * 1000:.0f} ms")
+    wall = contest({"grid": contestants["grid"]}, rounds=7, clock="wall", threads=2)
+    best = min(wall.seconds["grid"])
+    report.row("2240 cells, two threads", f"{best * 1000:.0f} ms", "400 ms", "wall clock, best round")
+    assert speedup >= 4
+    assert best <= 0.4
+
+
+def median_error(attend: Any, heads: int, scale: float) -> float:
+    """Median relative error over ten problems; `attend` is made anew, with its draws, for each."""
+    errors = []
+    for seed in range(10):
+        torch.manual_seed(seed)
+        query, key, value = (torch.randn(1, heads, 1024, 64) * s for s in (scale, scale, 1.0))
+        exact = F.scaled_dot_product_attention(query, key, value)
+        errors.append(((attend()(query, key, value) - exact).norm() / exact.norm()).item())
+    return sorted(errors)[5]
+
+
+@pytest.mark.parametrize("heads", [1, 8])
+def test_performer_attention_against_a_well_known_library(heads: int, report: Report) -> None:
+    """256 features, 1024 positions of 64 numbers. At unit scale 256 features are worse than uniform attention for
+    anyone, and the library, whose eps pulls there, is at the error of uniform attention: not a scale to compare at.
+    """  # fmt: skip
+    library = pytest.importorskip("performer_pytorch.performer_pytorch")
+
+    def ours() -> Any:
+        return partial(performer_attention, draws=orthogonal_draws(torch.randn(128, 64)))
+
+    def theirs() -> Any:
+        return library.FastAttention(64, 256)
+
+    for scale in (0.25, 0.5):
+        own, peer = median_error(ours, heads, scale), median_error(theirs, heads, scale)
+        report.row(f"error, {heads} heads, scale {scale}", f"{own / peer:.2f} x library", "1.00", f"{own:.3f}")
+        assert own <= peer
+    query, key, value = (torch.randn(1, heads, 1024, 64) * s for s in (0.5, 0.5, 1.0))
+    inputs = query, key, value
+    with torch.no_grad():
+        work = contest({"ours": partial(ours(), *inputs), "library": partial(theirs(), *inputs)}, rounds=15)
+    speedup = work.speedup("ours", "library")
+    report.row(f"Performer, {heads} heads", f"{speedup:.2f} x library", "1.50", f"{work.median('ours') * 1000:.1f} ms")
+    assert speedup >= 1.5
