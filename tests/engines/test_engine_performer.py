@@ -71,15 +71,15 @@ def test_the_causal_chunks_are_the_masked_quotient(
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_gradients(causal: bool) -> None:
-    leaves = [normal(name, 1, 2, 7, 3).requires_grad_() for name in ("q", "k", "v")]
+    q, k, v = leaves = [normal(name, 1, 2, 7, 3).requires_grad_() for name in ("q", "k", "v")]
     w = normal("w", 5, 3)
 
-    def fast(*x: Tensor) -> Tensor:
-        return performer_attention(*x, w, causal=causal, tilt=-0.02, chunk=3)
+    def fast(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return performer_attention(q, k, v, w, causal=causal, tilt=-0.02, chunk=3)
 
     assert torch.autograd.gradcheck(fast, leaves)
-    ours = torch.autograd.grad(fast(*leaves).sin().sum(), leaves)
-    theirs = torch.autograd.grad(literal(*leaves, w, -0.02, causal=causal).sin().sum(), leaves)
+    ours = torch.autograd.grad(fast(q, k, v).sin().sum(), leaves)
+    theirs = torch.autograd.grad(literal(q, k, v, w, -0.02, causal=causal).sin().sum(), leaves)
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
 
 
@@ -122,7 +122,7 @@ def test_what_comes_later_changes_nothing_before() -> None:
 def test_huge_and_tiny_inputs_give_finite_averages_of_the_values(size: float, dtype: torch.dtype, causal: bool) -> None:
     q, k, v = ((s * normal(name, 2, 2, 33, 8)).to(dtype) for name, s in (("q", size), ("k", size), ("v", 1.0)))
     leaves = [x.requires_grad_() for x in (q, k, v)]
-    out = performer_attention(*leaves, normal("w", 12, 8).to(dtype), causal=causal, chunk=16)
+    out = performer_attention(q, k, v, normal("w", 12, 8).to(dtype), causal=causal, chunk=16)
     assert out.dtype == dtype
     assert out.isfinite().all()
     assert out.abs().max() <= v.abs().max() * 1.05  # positive weights: an average stays within what it averages
@@ -159,7 +159,8 @@ def test_less_error_than_a_well_known_library_with_as_many_features() -> None:
     """Its eps pulls towards uniform attention and its orthogonal matrices are biased; at half scale both show."""
     library = pytest.importorskip("performer_pytorch.performer_pytorch")
     for scale, better in ((0.25, 0.5), (0.5, 0.97)):
-        ours, theirs = [], []
+        ours: list[float] = []
+        theirs: list[float] = []
         for seed in range(8):
             torch.manual_seed(seed)
             q, k, v = (torch.randn(1, 2, 256, 64) * s for s in (scale, scale, 1.0))
