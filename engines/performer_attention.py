@@ -31,7 +31,8 @@ def data_tilt(query: Tensor, key: Tensor) -> Tensor:
     width = query.shape[-1]
     query, key = query.detach(), key.detach()
     cross = (query.mean(-2) * key.mean(-2)).sum(-1)
-    mean = (query.square().sum(-1).mean(-1) + key.square().sum(-1).mean(-1) + 2 * cross) / math.sqrt(width)
+    squares = sum(torch.linalg.vector_norm(x, dim=(-2, -1)).square() / x.shape[-2] for x in (query, key))
+    mean = (squares + 2 * cross) / math.sqrt(width)
     total = 2 * mean + width
     # ρ = 1/(1 − 8A) solves 2mρ² + (2m + D)ρ − D = 0; in this form it holds at m = 0 too.
     ratio = 2 * width / ((total.square() + 8 * width * mean).sqrt() + total)

@@ -52,7 +52,7 @@ class Recall(
     features: tuple[int, ...] = field(
         (16, 64), min_length=1, max_length=4, low=2, high=256, help="numbers of features m of the Performers, even"
     )
-    steps: int = field(240, low=2, high=5000, help="training steps of the recall task; the other has half")
+    steps: int = field(360, low=2, high=5000, help="training steps of the recall task; the other has half")
     batch: int = field(32, low=1, high=256, help="sequences a step")
     learning_rate: float = field(3e-3, low=1e-5, high=0.1, help="step size of Adam")
 
@@ -70,5 +70,5 @@ class Recall(
         """What the layers of all models keep for the backward pass, or one layer on the sequences of the test."""
         models = 1 + len(self.features)
         kept = self.batch * (1500 * models + 16 * sum(self.features))
-        tested = 500 * (320 * models + 8 * max(self.features))
+        tested = 200 * (320 * models + 8 * max(self.features))
         return itemsize * 18 * max(kept, tested) + (8 << 20)
