@@ -294,5 +294,5 @@ def draw_recall(draws: Draws) -> Recall:
     return Recall(
         features=(small, rng.choice((2, 3, 4)) * small),
         batch=rng.randrange(30, 41),
-        steps=rng.randrange(360, 440, 5),
+        steps=rng.randrange(360, 441),
     )

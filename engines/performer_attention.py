@@ -36,7 +36,8 @@ def data_tilt(query: Tensor, key: Tensor) -> Tensor:
     total = 2 * mean + width
     # ρ = 1/(1 − 8A) solves 2mρ² + (2m + D)ρ − D = 0; in this form it holds at m = 0 too.
     ratio = 2 * width / ((total.square() + 8 * width * mean).sqrt() + total)
-    return ((1 - 1 / ratio) / 8)[..., None, None]
+    tilt: Tensor = (1 - 1 / ratio) / 8
+    return tilt[..., None, None]
 
 
 def performer_attention(
