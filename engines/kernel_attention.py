@@ -81,10 +81,9 @@ def feature_rows(x: Tensor, degree: int, rows: list[Tensor] | None = None) -> li
     width, n = x.shape
     for p in range(2, degree + 1):
         level = x.new_empty(math.comb(width + p - 1, p), n) if rows is None else rows[p - 2]
-        end = 0
-        for i, size in enumerate(_suffixes(width, p)):
-            begin, end = end, end + size
-            torch.mul(levels[-1][-size:], x[i], out=level[begin:end])
+        sizes = _suffixes(width, p)
+        for entry, size, place in zip(x.unbind(), sizes, level.split(sizes), strict=True):
+            torch.mul(levels[-1][-size:], entry, out=place)
         levels.append(level)
     return levels
 
@@ -96,10 +95,8 @@ def feature_rows_gradient(levels: list[Tensor], gradient: Tensor) -> Tensor:
     for p in range(len(levels), 1, -1):
         below = levels[p - 2]
         to_below = torch.zeros_like(below)
-        end = 0
-        for i, size in enumerate(_suffixes(len(x), p)):
-            begin, end = end, end + size
-            part = gradient[begin:end]
+        sizes = _suffixes(len(x), p)
+        for i, (size, part) in enumerate(zip(sizes, gradient.split(sizes), strict=True)):
             to_x[i] += (part * below[-size:]).sum(0)
             to_below[-size:].addcmul_(part, x[i])
         gradient = to_below
