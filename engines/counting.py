@@ -45,6 +45,7 @@ class Watch(TorchDispatchMode):
         self.operations = 0
         self.peak_bytes = 0
         self._living: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._bytes = 0
         self._note(inputs)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -54,13 +55,19 @@ class Watch(TorchDispatchMode):
         return out
 
     def _note(self, tensors: Iterable[Any]) -> None:
-        # The dead go first: a new storage may lie where one of them lay.
-        self._living = {place: (ref, size) for place, (ref, size) in self._living.items() if not ref.expired()}
         for tensor in tensors:
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
-                self._living.setdefault(storage.data_ptr(), (StorageWeakRef(storage), storage.nbytes()))
-        self.peak_bytes = max(self.peak_bytes, sum(size for _, size in self._living.values()))
+                known = self._living.get(storage.data_ptr())
+                # Where a dead storage lay a new one may lie.
+                if known is None or known[0].expired():
+                    self._living[storage.data_ptr()] = (StorageWeakRef(storage), storage.nbytes())
+                    self._bytes += storage.nbytes() - (known[1] if known else 0)
+        # The dead are still among these bytes: they are only looked for where it could make a difference.
+        if self._bytes > self.peak_bytes:
+            self._living = {place: (ref, size) for place, (ref, size) in self._living.items() if not ref.expired()}
+            self._bytes = sum(size for _, size in self._living.values())
+            self.peak_bytes = max(self.peak_bytes, self._bytes)
 
 
 # Where the inner dimension of a product stands: the position of its first factor among the arguments.
