@@ -229,6 +229,18 @@ def show_class(polynomial: Mapping[Exponents, Fraction], letters: tuple[str, ...
     return " + ".join(terms)
 
 
+def show_terms(polynomial: Mapping[Exponents, Fraction], letters: tuple[str, ...]) -> str:
+    """All terms of a polynomial, largest first."""
+    terms = []
+    for exponents in sorted(polynomial, key=lambda e: (sum(e), e), reverse=True):
+        coefficient = polynomial[exponents]
+        factors = [letter if e == 1 else f"{letter}^{e}" for letter, e in zip(letters, exponents, strict=True) if e]
+        if coefficient != 1 or not factors:
+            factors.insert(0, str(coefficient))
+        terms.append(" ".join(factors))
+    return " + ".join(terms).replace("+ -", "- ")
+
+
 def slope(x: list[float], y: list[float]) -> float:
     """The least-squares slope of log y against log x: the exponent of a power law."""
     a = torch.tensor(x, dtype=torch.float64).log()
