@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engines.arrays import Array
 from engines.attention import softmax_attention
-from engines.attention_forms import FORMS, Form, multi_head_attention
+from engines.attention_forms import FORMS, Form
 from engines.complexity import Polynomial
 from engines.counting import (
     Watch,
@@ -76,7 +76,7 @@ def forms(params: Forms, run: Run) -> Result:
     exact = polynomials(form, run)
     softmax = polynomials(baseline, run)
     run.progress(0.4, "at growing length", _terms_table(params, exact))
-    lengths = [2**i for i in range(7, params.longest.bit_length()) if 2**i <= params.longest]
+    lengths = [2**i for i in range(6, params.longest.bit_length()) if 2**i <= params.longest]
     wide = _widths(params)
     curves: dict[str, list[float]] = {}
     for i, n in enumerate(lengths):
@@ -121,7 +121,7 @@ def _form_values(
     def operations(polynomial: Polynomial, rest: tuple[int, ...]) -> Callable[[int], Fraction]:
         return lambda n: evaluate(polynomial, (n, *rest))
 
-    def measured(what: str, quantity: str) -> dict[str, object]:
+    def measured(what: str) -> dict[str, object]:
         counts = curves[f"{what} {params.form}"]
         return {"along": params.names[0], "figure": what, "series": params.form, "points": points, "counts": counts}
 
@@ -135,8 +135,8 @@ def _form_values(
         "space_terms": show_terms(exact["space"], params.names),
         "softmax_time": show_class(softmax["time"], ("n", "d", "m")),
         "letters": list(params.names),
-        "measured_time": measured("operations", "time"),
-        "measured_space": measured("bytes", "space"),
+        "measured_time": measured("operations"),
+        "measured_space": measured("bytes"),
         "slope_operations": slope(x[-3:], curves[f"operations {params.form}"][-3:]),
         "slope_bytes": slope(x[-3:], curves[f"bytes {params.form}"][-3:]),
         "crossover_model": break_even(ours, theirs),
@@ -219,7 +219,7 @@ def draw_forms(draws: Draws) -> Forms:
             break
     sizes = draws.stream("sizes")
     small = tuple(sizes.choice((4, 8, 16)) if name != "h" else sizes.randint(2, 6) for name in SIZES[form][1:])
-    return Forms(form=form, letters=letters, sizes=small, longest=256)  # type: ignore[arg-type]
+    return Forms(form=form, letters=letters, sizes=small, longest=256)
 
 
 # -- the bottleneck
@@ -253,7 +253,13 @@ def _scaled_softmax(scores: Tensor, width: int) -> Tensor:
 
 def memory_parts(n: int, d: int, h: int) -> dict[str, int]:
     """Numbers alive at the peak of a head, heads one after the other: the map is the only part that grows with n²."""
-    return {"map": n * n, "inputs": 3 * n * d, "of the head": 4 * n * d, "of all heads": n * h * d, "weights": 4 * h * d * d}
+    return {
+        "map": n * n,
+        "inputs": 3 * n * d,
+        "of the head": 4 * n * d,
+        "of all heads": n * h * d,
+        "weights": 4 * h * d * d,
+    }
 
 
 @experiment(Shares)
@@ -407,7 +413,7 @@ def _layers_figure(params: Recurrent, lengths: list[int], curves: Mapping[str, l
         y_label="operations",
         x_scale="log",
         y_scale="log",
-        caption=f"Self-attention has slope 2, the others 1; it crosses the recurrent layer near n = d = {params.width}.",
+        caption=f"Self-attention has slope 2, the others 1; it crosses the recurrent layer near n = {params.width}.",
     )
 
 

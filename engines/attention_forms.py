@@ -38,7 +38,7 @@ def projected_attention(x: Tensor, wq: Tensor, wk: Tensor, wv: Tensor) -> Tensor
 
 
 def multi_head_attention(x: Tensor, wq: Tensor, wk: Tensor, wv: Tensor, wo: Tensor) -> Tensor:
-    """h heads of the full width one after the other: weights `(h, d, d)`, the last `(h·d, d)`.
+    """H heads of the full width one after the other: weights `(h, d, d)`, the last `(h·d, d)`.
 
     Without gradients one map of n × n is in memory at a time; for a backward pass all h are kept (IFT6135 assignment
     (winter 2022), question 3.1).
@@ -134,7 +134,9 @@ FORMS: dict[str, Form] = {
         (2, 2, 1),
     ),
     "local window": Form(local_attention, (*NDM, "w"), _three, (1, 1, 1, 2), passes=("w",)),
-    "low rank": Form(low_rank_attention, (*NDM, "r"), lambda n, d, m, r: (*_three(n, d, m), (r, n)), (1, 1, 1, 1), working=False),
+    "low rank": Form(
+        low_rank_attention, (*NDM, "r"), lambda n, d, m, r: (*_three(n, d, m), (r, n)), (1, 1, 1, 1), working=False
+    ),
     "features": Form(feature_attention, ("n", "d", "m"), lambda n, d, m: ((n, d),) * 3 + ((m, d),), (1, 1, 1)),
     "separable": Form(separable_attention, ND, lambda n, d: ((n, d),) * 3, (1, 2)),
     "separable, map first": Form(separable_attention_slow, ND, lambda n, d: ((n, d),) * 3, (2, 1)),

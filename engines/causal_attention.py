@@ -243,10 +243,11 @@ def _streaming_values(
     inputs: tuple[Tensor, Tensor, Tensor],
     state: State,
 ) -> dict[str, object]:
-    parallel, final = causal_linear_attention(*inputs, feature_map=IDENTITY)
+    fq, fk, v = inputs
+    parallel, final = causal_linear_attention(fq, fk, v, feature_map=IDENTITY)
     half = len(streamed) // 2
-    first, middle = causal_linear_attention(*(x[:half] for x in inputs), feature_map=IDENTITY)
-    second, _ = causal_linear_attention(*(x[half:] for x in inputs), middle, feature_map=IDENTITY)
+    first, middle = causal_linear_attention(fq[:half], fk[:half], v[:half], feature_map=IDENTITY)
+    second, _ = causal_linear_attention(fq[half:], fk[half:], v[half:], middle, feature_map=IDENTITY)
     # Relative: a state is a sum over all positions.
     scale = float(state.S.abs().max())
     return {

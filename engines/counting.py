@@ -42,8 +42,8 @@ class Watch(TorchDispatchMode):
 
     def __init__(self, inputs: tuple[Tensor, ...] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations = 0
-        self.peak_bytes = 0
+        self.operations: int = 0
+        self.peak_bytes: int = 0
         self._living: dict[int, tuple[StorageWeakRef, int]] = {}
         self._bytes = 0
         self._note(inputs)
@@ -61,8 +61,8 @@ class Watch(TorchDispatchMode):
                 known = self._living.get(storage.data_ptr())
                 # Where a dead storage lay a new one may lie.
                 if known is None or known[0].expired():
-                    self._living[storage.data_ptr()] = (StorageWeakRef(storage), storage.nbytes())
-                    self._bytes += storage.nbytes() - (known[1] if known else 0)
+                    self._living[storage.data_ptr()] = (StorageWeakRef(storage), int(storage.nbytes()))
+                    self._bytes += int(storage.nbytes()) - (known[1] if known else 0)
         # The dead are still among these bytes: they are only looked for where it could make a difference.
         if self._bytes > self.peak_bytes:
             self._living = {place: (ref, size) for place, (ref, size) in self._living.items() if not ref.expired()}
@@ -99,10 +99,10 @@ def _fused_attention(name: str, *tensors: Tensor) -> int:
     """
     backward = "backward" in name
     q, k, v = tensors[1:4] if backward else tensors[:3]
-    pairs = math.prod(q.shape[:-1]) * k.shape[-2]
-    products = pairs * (q.shape[-1] + v.shape[-1])
+    pairs = int(q.numel() // q.shape[-1]) * int(k.shape[-2])
+    products = pairs * int(q.shape[-1] + v.shape[-1])
     # Backward: the scores again, then two products for each of the two of the forward pass.
-    return 2 * products + pairs * q.shape[-1] + 2 * pairs if backward else products + 2 * pairs
+    return 2 * products + pairs * int(q.shape[-1]) + 2 * pairs if backward else products + 2 * pairs
 
 
 def _is_view(func: Any) -> bool:
@@ -262,10 +262,12 @@ def crossover(x: list[float], ours: list[float], theirs: list[float]) -> float |
     if last < 0:
         return x[0]
     share = gaps[last] / (gaps[last] - gaps[last + 1])
-    return x[last] * (x[last + 1] / x[last]) ** share
+    return math.exp(math.log(x[last]) + share * math.log(x[last + 1] / x[last]))
 
 
-def break_even(ours: Callable[[int], Fraction], theirs: Callable[[int], Fraction], largest: int = 1 << 40) -> int | None:
+def break_even(
+    ours: Callable[[int], Fraction], theirs: Callable[[int], Fraction], largest: int = 1 << 40
+) -> int | None:
     """The smallest size at which `ours` is at most `theirs`, for a difference that changes its sign once.
 
     Returns:

@@ -189,9 +189,7 @@ class _Recomputing(torch.autograd.Function):
         return dq, dk, dv, None, None
 
 
-def recomputing_kernel_attention(
-    q: Tensor, k: Tensor, v: Tensor, degree: int = 2, constant: float = 1.0
-) -> Tensor:
+def recomputing_kernel_attention(q: Tensor, k: Tensor, v: Tensor, degree: int = 2, constant: float = 1.0) -> Tensor:
     """`kernel_attention` with its features made again in the backward pass: it keeps N·D + L·D + L·M + C·M.
 
     The fast form of the three: features as rows, in blocks that stay in the cache.
@@ -259,8 +257,8 @@ def quadratic(params: Quadratic, run: Run) -> Result:
 
 
 def product_names(width: int, degree: int, constant: float = 1.0) -> list[str]:
-    """The features in the order of `polynomial_features`, as formulas in x1, x2, …"""
-    names = []
+    """The features in the order of `polynomial_features`, as formulas in the entries x1, x2 and so on."""
+    names: list[str] = []
     for product in combinations_with_replacement(range(width + 1), degree):
         number = _orderings(width + 1, degree)[len(names)] * constant ** product.count(0)
         factors = [f"x{i}" if product.count(i) == 1 else f"x{i}^{product.count(i)}" for i in sorted({*product} - {0})]
@@ -271,11 +269,10 @@ def product_names(width: int, degree: int, constant: float = 1.0) -> list[str]:
 
 
 def _forms(params: Quadratic) -> dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]]:
-    more = {"degree": params.degree, "constant": params.constant}
     return {
         "softmax": softmax_attention,
-        "kernel, all pairs": partial(quadratic_kernel_attention, **more),
-        "kernel, features": partial(recomputing_kernel_attention, **more),
+        "kernel, all pairs": partial(quadratic_kernel_attention, degree=params.degree, constant=params.constant),
+        "kernel, features": partial(recomputing_kernel_attention, degree=params.degree, constant=params.constant),
     }
 
 
@@ -314,9 +311,7 @@ def _features_table(products: list[str], fq: Tensor, fk: Tensor) -> Table:
     )
 
 
-def _growth_figure(
-    params: Quadratic, lengths: list[int], growth: dict[str, list[float]], *, timed: bool
-) -> Lines:
+def _growth_figure(params: Quadratic, lengths: list[int], growth: dict[str, list[float]], *, timed: bool) -> Lines:
     what = "seconds" if timed else "operations"
     return Lines(
         what,

@@ -2,8 +2,9 @@
 
     softmax_row(Q) softmax_col(K)ᵀ V
 
-(Shen et al. 2018; IFT6135 assignment (winter 2022), questions 3.2 and 3.3.) Q, K `(n, d)`, V `(n, m)`. The rows of the map
-are distributions, mixtures of d that all positions share. Multiplied from the right it costs n·d·m, from the left n²·d.
+(Shen et al. 2018; IFT6135 assignment (winter 2022), questions 3.2 and 3.3.) Q, K are `(n, d)`, V is `(n, m)`. The rows
+of the map are distributions, mixtures of d that all positions share. Multiplied from the right it costs n·d·m, from
+the left n²·d.
 """
 
 from __future__ import annotations
@@ -133,9 +134,12 @@ def separable(params: Separable, run: Run) -> Result:
             "lengths": growth["lengths"],
             **{f"operations_{name.replace(' ', '_')}": growth[f"operations {name}"] for name in ORDERS},
             **{f"numbers_{name.replace(' ', '_')}": growth[f"numbers {name}"] for name in ORDERS},
-            **({f"seconds_{name.replace(' ', '_')}": growth[f"seconds {name}"] for name in ORDERS}
-               if params.timed else {}),
-        },  # fmt: skip
+            **(
+                {f"seconds_{name.replace(' ', '_')}": growth[f"seconds {name}"] for name in ORDERS}
+                if params.timed
+                else {}
+            ),
+        },
         trace=_worked(params, weights, ranks, losses, sharp),
         figures=(maps, _ranks_figure(weights, standard), _fit_figure(params, losses), *_cost_figures(params, growth)),
     )

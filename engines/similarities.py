@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engines.figures import Bars, Table, table
 from engines.arrays import Array
+from engines.figures import Bars, Table, table
 from engines.linear_attention import elu_plus_one
-from engines.parameters.similarities import ALL, Denominator
+from engines.parameters.similarities import ALL, Denominator, Similarity
 from engines.randomness import Draws
 from engines.registry import draws, experiment
 from engines.result import Result, Step
@@ -274,8 +274,8 @@ def _worked(found: Mapping[str, Search], vanishing: list[str], largest: Mapping[
 def draw_denominator(draws: Draws) -> Denominator:
     """Four or five similarities, at least one of which is never negative and yet 0 somewhere, in any order."""
     rng = draws.stream("similarities")
-    flat = rng.choice(("quadratic", "relu"))
-    others = rng.sample([name for name in ALL if name != flat], rng.choice((3, 4)))
+    flat: Similarity = rng.choice(("quadratic", "relu"))
+    others: list[Similarity] = rng.sample([name for name in ALL if name != flat], rng.choice((3, 4)))
     chosen = rng.sample([flat, *others], 1 + len(others))
     shape = draws.stream("shape")
     return Denominator(similarities=tuple(chosen), width=shape.randint(2, 4), keys=shape.randint(1, 6), tries=500)

@@ -26,7 +26,7 @@ FormName = Literal[
     "causal cumulative sum",
     "causal chunks",
 ]
-SIZES: dict[str, tuple[str, ...]] = {
+SIZES: dict[FormName, tuple[str, ...]] = {
     "softmax": ("n", "d", "m"),
     "one head": ("n", "d"),
     "one head, projected": ("n", "d"),
@@ -55,12 +55,16 @@ class Forms(
 
     form: FormName = field("multi-head", help="form of attention")
     letters: tuple[str, ...] = field(
-        (), max_length=4, pattern=LETTER, pattern_help=LETTER_HELP, help="letters for the sizes, n first; empty: as here"
+        (),
+        max_length=4,
+        pattern=LETTER,
+        pattern_help=LETTER_HELP,
+        help="letters for the sizes, n first; empty: as here",
     )
     sizes: tuple[int, ...] = field(
         (), low=1, high=64, max_length=3, help="sizes other than n of the measured runs; empty: 16, and 4 heads"
     )
-    longest: int = field(1024, low=128, high=4096, help="longest sequence measured")
+    longest: int = field(1024, low=256, high=4096, help="longest sequence measured")
     timed: bool = field(False, help="also take the time here; two runs then differ by it")
 
     def __post_init__(self) -> None:
@@ -71,8 +75,8 @@ class Forms(
             faults.append(Fault(("letters",), "must all differ"))
         if self.sizes and len(self.sizes) != len(SIZES[self.form]) - 1:
             faults.append(Fault(("sizes",), f"give one for each of {', '.join(SIZES[self.form][1:])}"))
-        if self.form == "causal chunks" and self.sizes and 128 % self.sizes[-1]:
-            faults.append(Fault(("sizes",), "a chunk must divide 128"))
+        if self.form == "causal chunks" and self.sizes and 64 % self.sizes[-1]:
+            faults.append(Fault(("sizes",), "a chunk must divide 64"))
         if faults:
             raise BadData(faults)
 

@@ -5,7 +5,7 @@ from engines.parameters.complexity import AttentionCost
 
 SMALL = [
     AttentionCost(longest=256),
-    Forms(form="separable", longest=128),
+    Forms(form="separable", longest=256),
     Shares(width=8, heads=2, longest=64),
     Recurrent(width=8, longest=32),
 ]
