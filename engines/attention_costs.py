@@ -90,7 +90,7 @@ def forms(params: Forms, run: Run) -> Result:
             for name, taken in seconds(calls, run, 3).items():
                 curves.setdefault(f"seconds {name}", []).append(taken)
         figure = _curves_figure("operations", params, lengths[: i + 1], curves)
-        run.progress(0.4 + 0.6 * (i + 1) / len(lengths), f"n = {n}", figure)
+        run.progress(0.4 + 0.6 * ((i + 1) / len(lengths)), f"n = {n}", figure)
     return Result(
         values=_form_values(params, exact, softmax, lengths, curves),
         trace=_form_steps(params, exact),

@@ -222,7 +222,7 @@ def streaming(params: Streaming, run: Run) -> Result:
         outputs.append(output)
         if (i + 1) % 16 == 0:
             done = [mark for mark in marks if mark <= i + 1]
-            run.progress(0.9 * (i + 1) / n, f"position {i + 1}", _memory(params, done, costs))
+            run.progress(0.9 * ((i + 1) / n), f"position {i + 1}", _memory(params, done, costs))
     streamed = torch.stack(outputs)
     return Result(
         values=_streaming_values(params, marks, costs, streamed, (fq, fk, v), state),

@@ -52,7 +52,7 @@ def attention(params: AttentionCost, run: Run) -> Result:
             sizes = (n, n, params.width, params.width) if params.keys == "cross" else (n, params.width, params.width)
             measured[name].append(cost_at(function, sizes, run))
         so_far = _growth_figure("operations", params, lengths[: i + 1], measured)
-        run.progress(0.3 + 0.7 * (i + 1) / len(lengths), f"{params.length_letter} = {n}", so_far)
+        run.progress(0.3 + 0.7 * ((i + 1) / len(lengths)), f"{params.length_letter} = {n}", so_far)
     letters = params.letters
     classes = {key: show_class(polynomial, letters) for key, polynomial in polynomials.items()}
     return Result(

@@ -99,10 +99,11 @@ def _fused_attention(name: str, *tensors: Tensor) -> int:
     """
     backward = "backward" in name
     q, k, v = tensors[1:4] if backward else tensors[:3]
-    pairs = int(q.numel() // q.shape[-1]) * int(k.shape[-2])
-    products = pairs * int(q.shape[-1] + v.shape[-1])
+    width: int = q.shape[-1]
+    pairs: int = q.numel() // width * k.shape[-2]
+    products: int = pairs * (width + v.shape[-1])
     # Backward: the scores again, then two products for each of the two of the forward pass.
-    return 2 * products + pairs * int(q.shape[-1]) + 2 * pairs if backward else products + 2 * pairs
+    return 2 * products + pairs * width + 2 * pairs if backward else products + 2 * pairs
 
 
 def _is_view(func: Any) -> bool:
@@ -131,7 +132,8 @@ def working_set(function: Callable[..., Tensor], *inputs: Tensor) -> int:
     """The most numbers in memory at once in `function(*inputs)` when nothing is kept for a backward pass."""
     with torch.no_grad(), Watch(inputs) as watch:
         function(*inputs)
-    return watch.peak_bytes // inputs[0].element_size()
+
+    return int(watch.peak_bytes // inputs[0].element_size())
 
 
 def _place(tensor: Tensor) -> int:

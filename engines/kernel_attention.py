@@ -223,7 +223,7 @@ def quadratic(params: Quadratic, run: Run) -> Result:
             for name, value in seconds({f: partial(form, *inputs) for f, form in _forms(params).items()}, run).items():
                 taken[name].append(value)
         figure = _growth_figure(params, lengths[: i + 1], growth, timed=False)
-        run.progress(0.2 + 0.8 * (i + 1) / len(lengths), f"N = {n}", figure)
+        run.progress(0.2 + 0.8 * ((i + 1) / len(lengths)), f"N = {n}", figure)
     size = params.features
     x = [float(n) for n in lengths]
     model = 2 * size * d / (2 * d)

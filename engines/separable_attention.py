@@ -270,4 +270,4 @@ def draw_separable(draws: Draws) -> Separable:
     rng = draws.stream("sizes")
     width = rng.randint(2, 6)
     length = rng.randint(3 * width, 40)
-    return Separable(length=length, width=width, scale=rng.choice((0.5, 1.0, 1.5, 2.0)), steps=200, longest=256)
+    return Separable(length=length, width=width, scale=rng.randint(10, 100) / 20, steps=200, longest=256)
