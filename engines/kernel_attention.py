@@ -364,8 +364,10 @@ def draw_quadratic(draws: Draws) -> Quadratic:
         degree = 2 if d == 3 else shape.choice((2, 3))
         q, k = (tuple(float(entries.randint(-3, 3)) for _ in range(d)) for _ in "qk")
         constant = float(shape.choice((1, 1, 2, 4)))
-        inner = sum(a * b for a, b in zip(q, k, strict=True))
-        enough = sum(1 for a, b in zip(q, k, strict=True) if a and b) >= 2
-        if enough and inner not in (0.0, -constant) and abs((inner + constant) ** degree) <= 1000:
+        terms = [constant, *(a * b for a, b in zip(q, k, strict=True))]
+        kernel = sum(terms) ** degree
+        unweighted = sum(map(math.prod, combinations_with_replacement(terms, degree)))
+        slips = {sum(terms), sum(terms[1:]) ** degree, unweighted, 0.0}
+        if sum(map(bool, terms)) >= 3 and kernel not in slips and abs(kernel) <= 1000:
             return Quadratic(query=q, key=k, degree=degree, constant=constant, width=8, longest=256)
     raise RuntimeError("no well-posed variant in 1000 draws")

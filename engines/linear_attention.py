@@ -235,7 +235,7 @@ class _Chunked(torch.autograd.Function):
             states.append(state)
             at = _stretch(q[:, begin:end], k[:, begin:end], v[:, begin:end], state, size, feature_map)
             above = torch.bmm(at.similarities, at.v).baddbmm_(at.fq, at.S)
-            output[:, begin:end] = above.div_(_denominator(at)).view(len(v), end - begin, -1)
+            output[:, begin:end] = above.div_(_denominator(at)).view(len(v), end - begin, v.shape[-1])
             state = State(at.last.S.clone(), at.last.Z.clone())
         ctx.save_for_backward(q, k, v, output, *(x for pair in states for x in pair))
         ctx.chunk, ctx.feature_map = chunk, feature_map
@@ -257,7 +257,7 @@ class _Chunked(torch.autograd.Function):
             dfq, dfk, here = _stretch_gradients(at, da, dz, after)
             for whole, part in ((dq, dfq.mul_(ctx.feature_map.slope(at.fq))),
                                 (dk, dfk.mul_(ctx.feature_map.slope(at.fk))), (dv, here)):  # fmt: skip
-                whole[:, place] = part.view(len(v), end - begin, -1)
+                whole[:, place] = part.view(len(v), end - begin, part.shape[-1])
             dS, dZ = after.first
         return dq, dk, dv, dS, dZ, None, None
 
@@ -280,7 +280,7 @@ def _after(at: _Stretch, da: Tensor, dz: Tensor, last: State) -> _After:
     """What the chunks behind it ask of each chunk's state: the running sum of `_stretch`, from the other end."""
     sequences = len(last.S)
     S, Z = (
-        torch.cat([sums.view(sequences, -1, *sums.shape[1:]), behind.unsqueeze(1)], 1)
+        torch.cat([sums.view(sequences, len(sums) // max(sequences, 1), *sums.shape[1:]), behind.unsqueeze(1)], 1)
         for sums, behind in zip((torch.bmm(at.fq.mT, da), (at.fq * dz).sum(1, keepdim=True)), last, strict=True)
     )
     Z = Z.flip(1).cumsum(1).flip(1)
