@@ -36,7 +36,17 @@ class FeatureMap(NamedTuple):
     slope: Callable[[Tensor], Tensor]
 
 
-ELU_PLUS_ONE = FeatureMap(elu_plus_one, lambda features: features.clamp(max=1))
+def _elu_plus_one_fast(x: Tensor) -> Tensor:
+    """In place, for where no gradient is recorded, and eˣ as 2 to the power of x log₂ e.
+
+    That is within |x| roundings of eˣ, and torch's `exp2` takes less than half of the time of its `exp` on a
+    processor; with four passes over the numbers this is what the features cost.
+    """
+    return x.clamp(max=0).mul_(_LOG2_E).exp2_().add_(x.relu())
+
+
+_LOG2_E = math.log2(math.e)
+ELU_PLUS_ONE = FeatureMap(_elu_plus_one_fast, lambda features: features.clamp(max=1))
 IDENTITY = FeatureMap(lambda x: x, torch.ones_like)
 
 
@@ -235,7 +245,8 @@ class _Chunked(torch.autograd.Function):
             states.append(state)
             at = _stretch(q[:, begin:end], k[:, begin:end], v[:, begin:end], state, size, feature_map)
             above = torch.bmm(at.similarities, at.v).baddbmm_(at.fq, at.S)
-            output[:, begin:end] = above.div_(_denominator(at)).view(len(v), end - begin, v.shape[-1])
+            place = output[:, begin:end].unflatten(1, (-1, size))
+            torch.div(above.view(place.shape), _denominator(at).view(*place.shape[:-1], 1), out=place)
             state = State(at.last.S.clone(), at.last.Z.clone())
         ctx.save_for_backward(q, k, v, output, *(x for pair in states for x in pair))
         ctx.chunk, ctx.feature_map = chunk, feature_map

@@ -27,10 +27,11 @@ from tests.benchmarks.contest import contest, peak_bytes
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def random(n: int, d: int, count: int = 3) -> list[Tensor]:
-    """Standard normal `(1, 1, n, d)`."""
+def random(n: int, d: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Standard normal queries, keys and values, `(1, 1, n, d)`."""
     generator = torch.Generator().manual_seed(n + d)
-    return [torch.randn(1, 1, n, d, generator=generator) for _ in range(count)]
+    q, k, v = (torch.randn(1, 1, n, d, generator=generator) for _ in range(3))
+    return q, k, v
 
 
 # -- the quadratic kernel
@@ -46,7 +47,8 @@ def test_the_length_from_which_on_the_quadratic_kernel_is_faster(report: Report,
     """By operations N* = C = 153, 561, 2145. With D = 16 a call of either takes half a millisecond at N*, and its
     dispatches, 17 rows a side, are a third of that: it bounds how near the measured length can come."""
     inputs = random(budget, d)
-    want = quadratic_kernel_attention(*(x[0, 0].double() for x in inputs))
+    q, k, v = (x[0, 0].double() for x in inputs)
+    want = quadratic_kernel_attention(q, k, v)
     assert torch.allclose(kernel(*inputs).double(), want, rtol=1e-3, atol=1e-4)
     outcome = contest(
         {"ours": partial(kernel, *inputs), "sdpa": partial(F.scaled_dot_product_attention, *inputs)}, rounds=15
@@ -117,17 +119,17 @@ def fla_chunks() -> Attention:
 PEERS = {"fast-transformers' C++": fast_transformers, "fla's naive chunks": fla_chunks}
 
 
-def gradients(attention: Attention, inputs: list[Tensor], upstream: Tensor) -> tuple[Tensor, ...]:
+def gradients(attention: Attention, inputs: tuple[Tensor, Tensor, Tensor], upstream: Tensor) -> tuple[Tensor, ...]:
     """Forward and backward."""
-    leaves = [x.detach().requires_grad_() for x in inputs]
-    return torch.autograd.grad(attention(*leaves), leaves, upstream)
+    q, k, v = (x.detach().requires_grad_() for x in inputs)
+    return torch.autograd.grad(attention(q, k, v), (q, k, v), upstream)
 
 
 @pytest.mark.parametrize("n", [4096, 16384])
 @pytest.mark.parametrize("peer", PEERS)
 def test_causal_linear_attention(report: Report, peer: str, n: int) -> None:
     theirs = PEERS[peer]()
-    *inputs, upstream = random(n, 64, 4)
+    inputs, upstream = random(n, 64), random(n, 64)[2].flip(2)
     assert torch.allclose(ours(*inputs), theirs(*inputs), rtol=1e-4, atol=1e-5)
     pairs = zip(gradients(ours, inputs, upstream), gradients(theirs, inputs, upstream), strict=True)
     assert all(float((a - b).abs().max()) <= 1e-4 * float(b.abs().max()) for a, b in pairs)

@@ -310,7 +310,7 @@ def test_fused_attention_is_counted_where_torch_counts_nothing() -> None:
         F.scaled_dot_product_attention(q, k, v)
     products = 2 * 3 * 40 * 30 * (8 + 8)
     assert products <= watch.operations <= products + 4 * 2 * 3 * 40 * 30
-    leaves = [x.requires_grad_() for x in (q, k, v)]
+    leaves = (q.requires_grad_(), k.requires_grad_(), v.requires_grad_())
     output = F.scaled_dot_product_attention(*leaves)
     with Watch() as backward:
         torch.autograd.grad(output.sum(), leaves)
@@ -345,8 +345,8 @@ def test_where_curves_cross() -> None:
     assert crossover(x, [1.0] * 4, [2.0] * 4) == 1.0
     assert crossover(x, [2.0] * 4, [1.0] * 4) is None
     assert break_even(lambda n: Fraction(153 * n), lambda n: Fraction(n * n)) == 153
-    assert break_even(lambda n: Fraction(n + 1), lambda n: Fraction(n), 1 << 10) is None
-    assert break_even(lambda n: Fraction(1), lambda n: Fraction(n)) == 1
+    assert break_even(lambda n: Fraction(n + 1), lambda n: Fraction(n, 1), 1 << 10) is None
+    assert break_even(lambda n: Fraction(1), lambda n: Fraction(n, 1)) == 1
 
 
 def test_a_fit_in_a_regime() -> None:
@@ -442,10 +442,20 @@ def test_the_experiment_on_forms() -> None:
     assert values["space"] == "L*F + L*R + F*R"
     assert values["slope_operations"] == pytest.approx(1, abs=0.01)
     assert values["crossover_model"] < 64
-    for faults, data in (("one for each", {"letters": ["N"]}), ("differ", {"letters": ["N", "N", "h"]}),
-                         ("one for each", {"sizes": [3]}), ("divide", {"form": "causal chunks", "sizes": [4, 4, 48]})):  # fmt: skip
-        with pytest.raises(BadData, match=faults):
-            read(Forms, data)
+
+
+@pytest.mark.parametrize(
+    ("fault", "data"),
+    [
+        ("one for each", {"letters": ["N"]}),
+        ("differ", {"letters": ["N", "N", "h"]}),
+        ("one for each", {"sizes": [3]}),
+        ("divide", {"form": "causal chunks", "sizes": [4, 4, 48]}),
+    ],
+)
+def test_letters_and_sizes_must_fit_the_form(fault: str, data: dict[str, Any]) -> None:
+    with pytest.raises(BadData, match=fault):
+        read(Forms, data)
 
 
 def test_the_bottleneck_is_the_map() -> None:
@@ -453,8 +463,8 @@ def test_the_bottleneck_is_the_map() -> None:
     n, d, h = 4096, 64, 8
     numbers = memory_parts(n, d, h)
     assert numbers["map"] / sum(numbers.values()) == pytest.approx(0.805, abs=0.001)
-    weights = [random(name, 2, 4, 4) for name in "qkv"]
-    parts = part_operations(random("x", 10, 4), *weights, random("o", 8, 4))
+    wq, wk, wv = (random(name, 2, 4, 4) for name in "qkv")
+    parts = part_operations(random("x", 10, 4), wq, wk, wv, random("o", 8, 4))
     assert parts["projections"] == 2 * 3 * 10 * 4 * 4
     assert parts["scores"] == parts["values"] == 2 * 10 * 10 * 4
     assert parts["softmax"] == 2 * 2 * 10 * 10

@@ -60,7 +60,7 @@ def as_tensor(array: Array) -> Tensor:
     return torch.tensor(array.flat(), dtype=torch.float64).view(array.shape)
 
 
-# -- similarities (E12)
+# -- similarities, erratum E12
 
 
 def test_exp_makes_softmax_attention() -> None:
@@ -174,8 +174,9 @@ def test_the_gradient_of_rows_is_autograds(degree: int) -> None:
 def test_rows_in_blocks_are_the_definition(n: int, length: int, d: int, m: int, degree: int, constant: float) -> None:
     found = []
     for form in (quadratic_kernel_attention, kernel_attention, recomputing_kernel_attention):
-        q, k, v = (x.clone().requires_grad_() for x in (random("q", n, d).abs() + 0.1, random("k", length, d).abs() + 0.1,
-                                                        random("v", length, m)))  # fmt: skip
+        q = (random("q", n, d).abs() + 0.1).requires_grad_()
+        k = (random("k", length, d).abs() + 0.1).requires_grad_()
+        v = random("v", length, m).requires_grad_()
         output = form(q, k, v, degree, constant)
         found.append([output, *torch.autograd.grad((output * random("w", n, m)).sum(), (q, k, v))])
     for other in found[1:]:
@@ -186,7 +187,7 @@ def test_rows_in_blocks_are_the_definition(n: int, length: int, d: int, m: int, 
 def test_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WORKING_SET", 1)  # blocks of the least size, 128
     q, k, v = random("q", 300, 3).abs(), random("k", 257, 3).abs(), random("v", 257, 2)
-    leaves = [x.requires_grad_() for x in (q, k, v)]
+    leaves = (q.requires_grad_(), k.requires_grad_(), v.requires_grad_())
     results = [
         torch.autograd.grad(form(*leaves).square().sum(), leaves)
         for form in (quadratic_kernel_attention, recomputing_kernel_attention)
@@ -198,9 +199,9 @@ def test_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_peak_of_rows_does_not_grow_with_the_features_of_all_positions() -> None:
     peaks = []
     for n in (8192, 16384):
-        x = [Run().randn(f"{name}{n}", n, 16).abs() for name in "qkv"]
-        with torch.no_grad(), Watch(tuple(x)) as watch:
-            recomputing_kernel_attention(*x)
+        q, k, v = (Run().randn(f"{name}{n}", n, 16).abs() for name in "qkv")
+        with torch.no_grad(), Watch((q, k, v)) as watch:
+            recomputing_kernel_attention(q, k, v)
         peaks.append(watch.peak_bytes)
     assert peaks[0] < 8192 * 153 * 4 * 2  # all features of queries and keys
     assert peaks[1] - peaks[0] <= 8192 * 16 * 4 * 8  # a few rows of the inputs' size

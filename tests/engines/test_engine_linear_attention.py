@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ def chunks(fq: Tensor, fk: Tensor, v: Tensor, state: State | None = None, chunk:
 FORMS: dict[str, Form] = {
     "recurrence": causal_recurrent,
     "cumulative sum": causal_cumsum,
-    "chunks, literal": lambda *inputs: causal_chunked_literal(*inputs, chunk=16),
+    "chunks, literal": partial(causal_chunked_literal, chunk=16),
     "chunks": chunks,
 }
 
@@ -75,6 +76,15 @@ def test_elu_plus_one_is_what_it_says_and_positive_where_torch_rounds_it_away() 
     assert torch.autograd.gradcheck(
         elu_plus_one, torch.tensor([-3.0, -0.5, 0.5, 2.0], dtype=torch.float64).requires_grad_()
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_fast_feature_map_is_within_roundings(dtype: torch.dtype) -> None:
+    x = torch.linspace(-60, 60, 4001, dtype=dtype)
+    want = elu_plus_one(x.double())
+    limit = torch.finfo(dtype).eps * (x.double().abs() + 2)
+    assert ((ELU_PLUS_ONE.value(x).double() - want).abs() <= limit * want).all()
+    assert (ELU_PLUS_ONE.value(x) > 0).all()
 
 
 def test_the_slope_of_the_feature_map_is_told_from_its_value() -> None:
@@ -132,7 +142,7 @@ def test_chunks_of_any_size_have_the_gradients_of_the_recurrence(
     n: int, c: int, m: int, chunk: int, batch: tuple[int, ...]
 ) -> None:
     found = []
-    for form in (causal_recurrent, lambda *x: chunks(*x, chunk=chunk)):
+    for form in (causal_recurrent, partial(chunks, chunk=chunk)):
         fq, fk, v = (x.clone().requires_grad_() for x in inputs(*batch, n, c=c, m=m))
         start = empty_state(fk, v)
         state = State((start.S + 0.3).requires_grad_(), (start.Z + 0.7).requires_grad_())
@@ -223,7 +233,8 @@ def test_huge_and_tiny_features(scale: float) -> None:
 
 def test_float32_is_as_exact_as_the_loop() -> None:
     exact = causal_recurrent(*inputs(2000))[0]
-    single = chunks(*(x.float() for x in inputs(2000)))[0]
+    fq, fk, v = (x.float() for x in inputs(2000))
+    single = chunks(fq, fk, v)[0]
     assert float((single - exact).abs().max()) < 1e-5
 
 
@@ -257,9 +268,9 @@ def test_chunks_keep_no_states() -> None:
 def test_the_peak_of_chunks_is_linear_and_within_four_times_the_inputs() -> None:
     peaks = []
     for n in (4096, 16384):
-        x = [Run().randn(f"{name}{n}", n, 64) for name in "qkv"]
-        with torch.no_grad(), Watch(tuple(x)) as watch:
-            causal_linear_attention(*x)
+        q, k, v = (Run().randn(f"{name}{n}", n, 64) for name in "qkv")
+        with torch.no_grad(), Watch((q, k, v)) as watch:
+            causal_linear_attention(q, k, v)
         assert watch.peak_bytes <= 4 * 3 * n * 64 * 4
         peaks.append(float(watch.peak_bytes))
     assert slope([4096.0, 16384.0], peaks) <= 1.0
