@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Variant = Literal["vanilla", "denoising", "masked"]
+from engines.parameters.autoencoders import Variant
+
 VARIANTS: tuple[Variant, ...] = ("vanilla", "denoising", "masked")
 
 
@@ -33,6 +33,28 @@ def corrupted(x: Tensor, variant: Variant, noise: Tensor, mask: Tensor) -> Tenso
     if variant == "denoising":
         return x + noise
     return x.masked_fill(mask, 0.0) if variant == "masked" else x
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """How strongly inputs are corrupted: the noise's standard deviation, the chance that an entry is masked."""
+
+    noise_std: float
+    mask_ratio: float
+
+    def draw(self, like: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Noise and mask in the shape of `like`, drawn on the CPU in float32 whatever that is."""
+        noise = torch.randn(like.shape, generator=generator) * self.noise_std
+        mask = torch.rand(like.shape, generator=generator) < self.mask_ratio
+        return noise.to(like.device, like.dtype), mask.to(like.device)
+
+    def shown(self, x: Tensor, variants: Sequence[Variant], generator: torch.Generator, models: int) -> Tensor:
+        """What `models` models of each variant are shown of a batch `(batch, D)`: `(variants · models, batch, D)`.
+
+        All models see the same noise and the same mask, so that they differ by nothing else.
+        """
+        noise, mask = self.draw(x, generator)
+        return torch.stack([corrupted(x, v, noise, mask) for v in variants]).repeat_interleave(models, 0)
 
 
 def symmetric(sizes: Sequence[int]) -> tuple[int, ...]:
@@ -182,6 +204,11 @@ class Trainer:
         parameters = [tensor for ensemble in ensembles for tensor in ensemble.parameters]
         # One pass over weights, gradients and moments; the default takes about ten.
         self.optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
+
+    def set_rate(self, learning_rate: float) -> None:
+        """Another learning rate from the next step on."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
 
     @torch.no_grad()
     def step(self, inputs: Sequence[Tensor], target: Tensor) -> None:

@@ -173,8 +173,8 @@ def _regularised_steps(
         Step(
             "weight-decay",
             "`torch.optim.SGD` adds `weight_decay` times $W$ to the gradient, the derivative of $\\lambda |W|^2$ "
-            f"is $2 \\lambda W$. With {loss} the right value is ${how}$ = **{decay:.6g}**: the gradient that is followed "
-            f"is then {low:.4g} to {high:.4g} times the true one, entry by entry. Both layers need `bias=False`.",
+            f"is $2 \\lambda W$. With {loss} the right value is ${how}$ = **{decay:.6g}**: what is followed is then"
+            f" {low:.4g} to {high:.4g} times the true one, entry by entry. Both layers need `bias=False`.",
         ),
     )
 

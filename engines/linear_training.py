@@ -22,6 +22,7 @@ from engines.result import Result, Step
 from engines.run import Run
 
 NEAR = 1e-3  # radians
+LOOKS = 60
 # Nearer eigenvalues than by this factor leave the principal subspace to chance.
 IDENTIFIED = 1.05
 METHODS = ("alternating", "momentum", "Adam", "gradient descent", "L-BFGS", "minibatch Adam")
@@ -62,15 +63,17 @@ def training(params: Training, run: Run) -> Result:
         "L-BFGS": lambda: descent.quasi_newton(c, w1, w2, params.steps, tick),
         "minibatch Adam": lambda: descent.adam(batches, w1, w2, params.steps),
     }
+    # Evenly spaced in the logarithm: an angle costs as much as several steps.
+    looks = {round(params.steps ** (i / LOOKS)) for i in range(LOOKS + 1)}
     curves: dict[str, Curve] = {}
     for i, name in enumerate(METHODS):
         curves[name] = Curve([], [], [])
         begun = i + 0.5 if name == "L-BFGS" else float(i)
         for step, weights in enumerate(streams[name](), 1):
-            if step <= 20 or step % max(1, params.steps // 100) == 0:
+            if step in looks:
                 _look(curves[name], step, weights, c, pca)
                 fraction = (begun + (i + 1 - begun) * step / params.steps) / len(METHODS)
-                figure = _angle_figure(curves, gap) if step % 20 == 0 or step == 1 else None
+                figure = _angle_figure(curves, gap)
                 run.progress(min(fraction, (i + 1) / len(METHODS)), f"{name}: step {step}", figure)
     reached = {
         name: next((int(s) for s, a in zip(curve.steps, curve.angles, strict=True) if a <= NEAR), None)
@@ -109,7 +112,8 @@ def _training_data(params: Training, run: Run) -> Tensor:
     deviations: Tensor = params.ratio ** (-torch.arange(m, dtype=torch.float64) / 2)
     basis = torch.linalg.qr(torch.randn(m, m, generator=run.generator("basis"), dtype=torch.float64)).Q
     drawn = torch.randn(params.samples, m, generator=run.generator("data"), dtype=torch.float64)
-    return ((drawn * deviations) @ basis).to(run.device, run.dtype)
+    turned: Tensor = (drawn * deviations) @ basis
+    return turned.to(run.device, run.dtype)
 
 
 def _look(curve: Curve, step: int, weights: descent.Weights, c: Tensor, pca: Principal) -> None:
@@ -134,6 +138,7 @@ def _angle_figure(curves: dict[str, Curve], gap: float) -> Lines:
             line("1e-3 rad", [1.0, last], [NEAR, NEAR]),
         ),
         x_label="step",
+        x_scale="log",
         y_label="angle, rad",
         y_scale="log",
         caption=f"λ_k/λ_(k+1) = {gap:.3g}. Least squares in turn is quickest; minibatches end at a noise floor.",
@@ -146,6 +151,7 @@ def _excess_figure(curves: dict[str, Curve]) -> Lines:
         "Excess of the loss over that of PCA, relative",
         tuple(line(name, curve.steps, [max(e, 1e-16) for e in curve.excess]) for name, curve in curves.items()),
         x_label="step",
+        x_scale="log",
         y_label="loss / PCA - 1",
         y_scale="log",
         caption="The loss is near its least long before the subspace is: the excess goes with the angle squared.",
