@@ -242,8 +242,9 @@ def _steps(
         Step(
             "masked",
             f"Each entry of the input is set to 0 with probability {params.mask_ratio:g}; the target is all of the "
-            f"clean $x$. Loss **{float(taken['masked'].loss):.6g}**, of which "
-            f"{float(taken['unmasked_only'].loss):.6g} comes from the entries that were shown and {float(taken['masked_only'].loss):.6g} from those that were hidden.",
+            f"clean $x$. Loss **{float(taken['masked'].loss):.6g}**, of which the entries that were shown make "
+            f"{float(taken['unmasked_only'].loss):.6g} and those that were hidden "
+            f"{float(taken['masked_only'].loss):.6g}.",
         ),
         Step(
             "accuracy",

@@ -90,7 +90,8 @@ def _images(params: Digits, run: Run) -> tuple[Labelled, Labelled]:
         if train.x.shape[1] > 784 or test.x.shape[1] != train.x.shape[1]:
             raise ValueError(f"images of {train.x.shape[1]} and {test.x.shape[1]} pixels: 28 × 28 at most, and alike")
         if min(len(train.x) - params.images, len(test.x) - params.tested) < 0:
-            raise ValueError(f"the files hold {len(train.x)} images to train and {len(test.x)} to test on, too few")
+            found = f"{len(train.x)} of {params.images} to train on, {len(test.x)} of {params.tested} to test on"
+            raise ValueError(f"the files hold too few images: {found}")
     else:
         train, test = digits().split(params.tested, run.generator("split"))
         train = train.take(slice(params.images))

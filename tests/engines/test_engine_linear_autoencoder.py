@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -64,7 +65,9 @@ def test_the_loss_is_the_same_from_the_covariance_and_from_the_data() -> None:
     x, w1, w2 = matrices(3, 5, 2, 9)
     c = x @ x.T / 9
     assert close(lin.covariance_loss(c, w1, w2, 0.4), lin.loss(x, w1, w2, 0.4))
-    stacked = lin.covariance_loss(c, torch.stack([w1, 2 * w1]), torch.stack([w2, w2]), torch.tensor([0.4, 0.0]))
+    stacked = lin.covariance_loss(
+        c, torch.stack([w1, 2 * w1]), torch.stack([w2, w2]), torch.tensor([0.4, 0.0], dtype=torch.float64)
+    )
     assert close(stacked[0], lin.loss(x, w1, w2, 0.4))
     assert close(stacked[1], lin.loss(x, 2 * w1, w2))
 
@@ -160,7 +163,7 @@ def test_drawn_conditions_are_well_posed() -> None:
         params = draw("linear_autoencoder.conditions", seed)
         assert isinstance(params, Conditions)
         d = params.deviations
-        assert all(a / b >= 1.2 for a, b in zip(d, d[1:], strict=False))
+        assert all(a / b >= 1.2 for a, b in pairwise(d))
         values = result_of(params).values
         assert values["critical"] == ["principal", "subset", "mixed", "zero"]
         assert values["minima"] == ["principal", "mixed"]
@@ -232,14 +235,14 @@ def test_every_full_batch_method_nears_the_principal_subspace() -> None:
 
 
 def test_trap_9_minibatches_do_not_get_there() -> None:
-    values = result_of(Training(steps=1500)).values
+    values = result_of(Training(steps=800)).values
     assert values["reached"]["minibatch Adam"] is None
     assert 1e-3 < values["angles"]["minibatch Adam"] < 0.1
     assert values["excess"]["minibatch Adam"] < 1e-3  # and the loss hardly tells
 
 
 def test_trap_8_where_eigenvalues_are_equal_there_is_no_angle_to_reach() -> None:
-    result = result_of(Training(bottleneck=5, samples=20_000))
+    result = result_of(Training(bottleneck=5, samples=8000))
     assert not result.values["identified"]
     assert "not determined" in result.notes[0]
     assert result.values["angles"]["gradient descent"] > 0.1
@@ -275,13 +278,13 @@ def test_adam_is_torchs_with_a_cosine() -> None:
 
 def test_minibatches_see_every_example_once_a_pass() -> None:
     x = torch.eye(12, dtype=torch.float64) * torch.arange(1.0, 13)
-    gradients = descent.minibatches(x, 5, torch.Generator().manual_seed(0))
+    gradients = descent.minibatches(x, 4, torch.Generator().manual_seed(0))
     zero = torch.zeros(2, 12, dtype=torch.float64)
     ones = torch.ones(12, 2, dtype=torch.float64)
     seen = [gradients(zero, ones)[0].ne(0).any(0).nonzero().flatten().tolist() for _ in range(12)]
-    assert all(len(batch) == 5 for batch in seen)
-    counts = torch.tensor([i for batch in seen for i in batch]).bincount()
-    assert counts.tolist() == [5] * 12
+    for i in range(0, 12, 3):
+        assert sorted(seen[i] + seen[i + 1] + seen[i + 2]) == list(range(12))
+    assert seen[:3] != seen[3:6]
 
 
 # -- the regularised form
