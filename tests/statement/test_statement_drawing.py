@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from engines.parameters.attention import Argmax
+from engines.parameters.argmax import Argmax
 from engines.parameters.complexity import AttentionCost
 from engines.parameters.decoding import Beam
 from engines.parameters.training import Accumulation

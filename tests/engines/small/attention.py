@@ -1,5 +1,5 @@
-"""Small settings of the engines on attention."""
+"""Small settings of the engines on softmax attention."""
 
-from engines.parameters.attention import Argmax
+from engines.parameters.attention import Weights
 
-SMALL = [Argmax()]
+SMALL = [Weights()]
