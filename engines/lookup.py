@@ -256,8 +256,8 @@ def _worked(
             f"{losses['softmax'][-1]:.3f} with softmax and {losses['argmax'][-1]:.3f} with argmax, against "
             f"$\\ln$ {params.answers} = {math.log(params.answers):.3f} by chance; $W_Q$ moved by "
             f"{models['softmax'].moved('W_Q'):.3g} and by {models['argmax'].moved('W_Q'):.3g}. With argmax the "
-            f"right pair is looked at in {looked_before:.3f} of the lists, before the training as after it; the rest is "
-            "guessing.",
+            f"right pair is looked at in {looked_before:.3f} of the lists, before the training as after it; the rest "
+            "is guessing.",
         ),
         Step(
             "straight-through",

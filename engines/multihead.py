@@ -297,17 +297,17 @@ def _heads_steps(params: Heads, memory: Tensor, layer: Projections, weights: Ten
 
 @draws(Heads)
 def draw_heads(draws: Draws) -> Heads:
-    """Other sizes, self- or cross-attention; at least one position is left to attend to."""
+    """Other sizes, self- or cross-attention; at least two keys are left to attend to."""
     rng = draws.stream("sizes")
     n_heads = rng.choice((2, 3, 4, 8))
-    length = rng.randint(3, 9)
+    length = rng.randint(4, 9)
     cross = rng.random() < 0.5
     masks: tuple[Mask, ...] = ("none", "padding") if cross else ("none", "causal", "padding", "causal-padding")
     return Heads(
         d_model=n_heads * rng.choice((2, 4, 6, 8)),
         n_heads=n_heads,
         length=length,
-        memory_length=rng.randint(3, 9) if cross else 0,
+        memory_length=rng.randint(4, 9) if cross else 0,
         memory_width=rng.choice((12, 20, 28)) if cross else 0,
         mask=rng.choice(masks),
         padded=rng.randint(1, 2),
