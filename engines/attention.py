@@ -142,8 +142,8 @@ def explicit_attention(
     if causal:
         _same_length(q, k)
     length, n = q.shape[-2], k.shape[-2]
-    batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
-    q, k, v = (x.expand(*batch, -1, -1) for x in (q, k, v))
+    q, k, v = _same_batch(q, k, v)
+    batch = q.shape[:-2]
     mask = None if mask is None else mask.expand(*batch, length, n)
     weights = torch.empty(*batch, length, n, dtype=q.dtype, device=q.device)
     output = torch.empty(*batch, length, v.shape[-1], dtype=v.dtype, device=v.device)
@@ -201,22 +201,30 @@ def fused_attention(
         _same_length(q, k)
     if causal and mask is not None:
         mask, causal = _with_causal(q, k, mask), False
-    d, m = q.shape[-1], v.shape[-1]
-    batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
-    factor = _scale(q, scale)
+    factor, d, m = _scale(q, scale), q.shape[-1], v.shape[-1]
     if factor <= 0:  # the kernel would multiply the -inf of what is hidden by it, and return NaN
         q, factor = q * factor, 1.0
     if d != m:
         q, k, v = (F.pad(x, (0, max(d, m) - x.shape[-1])) for x in (q, k, v))
-    q, k, v = (_four(x.expand(*batch, *x.shape[-2:])) for x in (q, k, v))
+    q, k, v = _same_batch(q, k, v)
     allowed = None if mask is None else _four(mask)
-    out = F.scaled_dot_product_attention(q, k, v, allowed, is_causal=causal, scale=factor)
-    return out[..., :m].reshape(*batch, q.shape[-2], m)
+    out = F.scaled_dot_product_attention(_four(q), _four(k), _four(v), allowed, is_causal=causal, scale=factor)
+    if m < d:
+        out = out[..., :m]
+    return out if q.dim() >= 4 else out.reshape(*q.shape[:-1], m)
+
+
+def _same_batch(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As views that have the same axes in front of the last two."""
+    if q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        return q, k, v
+    batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    return q.expand(*batch, -1, -1), k.expand(*batch, -1, -1), v.expand(*batch, -1, -1)
 
 
 def _four(x: Tensor) -> Tensor:
-    """With axes of size 1 in front until there are four: a view."""
-    return x[(None,) * (4 - x.dim())]
+    """As a view with axes of size 1 in front until there are four."""
+    return x[(None,) * (4 - x.dim())] if x.dim() < 4 else x
 
 
 # -- how the output depends on what

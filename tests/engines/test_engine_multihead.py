@@ -36,15 +36,15 @@ F64 = torch.float64
 
 def of_module(module: nn.MultiheadAttention) -> Projections:
     """The weights of torch's layer, whichever way it keeps them."""
-    if module.kdim != module.embed_dim:
-        q, k, v = module.q_proj_weight, module.k_proj_weight, module.v_proj_weight
+    if module.kdim == module.embed_dim:
+        q, k, v = (matrix.detach() for matrix in module.in_proj_weight.chunk(3))
     else:
-        q, k, v = module.in_proj_weight.chunk(3)
+        q, k, v = (p.detach() for p in (module.q_proj_weight, module.k_proj_weight, module.v_proj_weight))
     biases = None
     if module.in_proj_bias is not None:
         b = module.in_proj_bias.chunk(3)
         biases = (b[0].detach(), b[1].detach(), b[2].detach(), module.out_proj.bias.detach())
-    return Projections(q.detach(), k.detach(), v.detach(), module.out_proj.weight.detach(), biases)
+    return Projections(q, k, v, module.out_proj.weight.detach(), biases)
 
 
 def module_of(d: int, heads: int, memory: int | None, *, bias: bool) -> nn.MultiheadAttention:
