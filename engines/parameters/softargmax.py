@@ -19,13 +19,20 @@ class Memory(Protocol):
     """What a query is asked of: m keys, m values, and a scale."""
 
     @property
-    def keys(self) -> Matrix: ...  # noqa: D102
+    def keys(self) -> Matrix:
+        """Columns of K."""
+
     @property
-    def values(self) -> Matrix: ...  # noqa: D102
+    def values(self) -> Matrix:
+        """Columns of V."""
+
     @property
-    def query(self) -> Vector: ...  # noqa: D102
+    def query(self) -> Vector:
+        """The query q."""
+
     @property
-    def beta(self) -> float | None: ...  # noqa: D102
+    def beta(self) -> float | None:
+        """The scale β, or nothing for 1/√d."""
 
 
 def scale_of(memory: Memory) -> float:
