@@ -11,7 +11,7 @@ from torch import Tensor
 from engines.arrays import Array
 from engines.attention import shown
 from engines.figures import Bars, Heatmap
-from engines.parameters.attention import Matrix
+from engines.parameters.attention_weights import Matrix
 from engines.parameters.sublayers import FeedForward, LayerNorm
 from engines.randomness import Draws
 from engines.registry import draws, experiment

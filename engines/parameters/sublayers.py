@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engines.fields import BadData, Fault, field
 from engines.parameters import SMALL, Parameters
-from engines.parameters.attention import Matrix, Vector, ragged
+from engines.parameters.attention_weights import Matrix, Vector, ragged
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from engines.attention import (
 )
 from engines.counting import Watch, count
 from engines.fields import BadData, read
-from engines.parameters.attention import Weights
+from engines.parameters.attention_weights import Weights
 from engines.registry import draw, execute
 from engines.run import Run
 

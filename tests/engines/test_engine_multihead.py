@@ -24,8 +24,9 @@ from engines.multihead import (
     random_projections,
     split_heads,
 )
-from engines.parameters.multihead import GroupedConvolution, Heads, Untrained
+from engines.parameters.multihead import GroupedConvolution, Heads
 from engines.parameters.sublayers import FeedForward, LayerNorm
+from engines.parameters.untrained_heads import Untrained
 from engines.registry import draw, execute
 from engines.run import Run
 from engines.sublayers import feed_forward, layer_norm

@@ -15,17 +15,18 @@ from torch import Tensor
 from engines.counting import Watch
 from engines.fields import BadData, read
 from engines.figures import Heatmap, Lines, Table
-from engines.parameters.self_attention import Convolution, Equivariance, Identical, Permutation
+from engines.parameters.self_attention import Convolution, Permutation
+from engines.parameters.token_symmetry import Equivariance, Identical
 from engines.registry import draw, execute
 from engines.run import Run
 from engines.self_attention import (
-    diagonal_rule,
     heads_as_convolution,
     is_permutation,
     offset_weights,
     permutation_keys,
 )
 from engines.softargmax import column_attention, softargmax
+from engines.token_symmetry import diagonal_rule
 
 F64 = torch.float64
 RUN = Run(dtype=F64, seed=11)

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from engines.attention import softmax_attention
 from engines.fields import BadData, read
-from engines.parameters.softargmax import Elongate, Perturb, Sweep
+from engines.key_changes import elongated_weights, key_noise_effect
+from engines.parameters.key_changes import Elongate, Perturb
+from engines.parameters.softargmax import Sweep
 from engines.registry import draw, execute
 from engines.run import Run
-from engines.softargmax import column_attention, elongated_weights, key_noise_effect, softargmax
+from engines.softargmax import column_attention, softargmax
 
 RUN = Run(dtype=torch.float64, seed=3)
 

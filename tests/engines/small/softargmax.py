@@ -1,5 +1,5 @@
-"""Small settings of the engines on softargmax attention."""
+"""Small settings of the engine on softargmax attention."""
 
-from engines.parameters.softargmax import Elongate, Perturb, Sweep
+from engines.parameters.softargmax import Sweep
 
-SMALL = [Sweep(), Perturb(samples=500), Elongate()]
+SMALL = [Sweep()]

@@ -1,4 +1,4 @@
-"""What the engines on softmax attention may be asked."""
+"""What the engine on softmax attention over small matrices may be asked."""
 
 from __future__ import annotations
 
