@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engines import linear_objectives as lin
 from engines import subspace_descent as descent
 from engines.datasets import StrongDirections
 from engines.ensembles import VARIANTS, Corruption, Ensemble, Trainer, corrupted
@@ -92,7 +91,6 @@ def test_both_ways_end_at_the_same_weights() -> None:
         models = ensembles(k, x)
         separate = modules(models)
         stacked(models, list(x.split(BATCH)))()
-        noises = {}
         for variant, model in separate:
             optimizer = torch.optim.Adam(model.parameters(), lr=5e-4)
             noise = generator(9)
@@ -101,7 +99,6 @@ def test_both_ways_end_at_the_same_weights() -> None:
                 optimizer.zero_grad()
                 F.mse_loss(model(shown), batch).backward()
                 optimizer.step()
-            noises[variant] = noise
         ours = [ensemble.module(i) for ensemble in models for i in range(len(VARIANTS) * SEEDS)]
         for (_, model), own in zip(separate, ours, strict=True):
             for a, b in zip(model.parameters(), own.parameters(), strict=True):
@@ -200,11 +197,14 @@ def test_principal_components(report: Report) -> None:
 
 
 def test_the_principal_subspace_within_a_fifth_of_a_second(report: Report) -> None:
-    """The method of least squares in turn, until the largest angle is 1e-3 rad, the angle looked at after every step."""
+    """The method of least squares in turn, until 1e-3 rad, the angle looked at after every step."""
     x = StrongDirections.drawn(DIMENSIONS, 20, 10.0, generator()).sample(14_000, generator(1)).x
     c = covariance(x)
     wanted = principal_components(x).subspace(20)
-    w1, w2 = torch.randn(20, 100, generator=generator(2), dtype=c.dtype), torch.randn(100, 20, dtype=c.dtype)
+    w1, w2 = (
+        torch.randn(20, 100, generator=generator(2), dtype=c.dtype),
+        torch.randn(100, 20, generator=generator(3), dtype=c.dtype),
+    )
 
     def train() -> int:
         for step, (_, decoder) in enumerate(descent.alternating(c, w1, w2, 100), 1):
@@ -216,4 +216,3 @@ def test_the_principal_subspace_within_a_fifth_of_a_second(report: Report) -> No
     seconds = outcome.median("alternating")
     report.row("linear autoencoder to 1e-3 rad", f"{seconds * 1e3:.1f} ms", "200 ms", f"{train()} steps")
     assert seconds <= 0.2
-    assert lin.covariance_loss(c, *list(descent.alternating(c, w1, w2, 10))[-1]) > 0

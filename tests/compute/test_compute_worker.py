@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engines.figures import Lines, line
-from engines.parameters.attention import Argmax
+from engines.parameters.argmax import Argmax
 from engines.result import Result
 from workbench.compute import device, worker
 from workbench.compute.messages import (

@@ -15,15 +15,17 @@ from torch import Tensor, nn
 
 from engines.autoencoder_step import autoencode, mlp, reconstruction_loss, sgd_step
 from engines.autoencoders import epoch, expected_accuracy
+from engines.counting import Watch
 from engines.datasets import StrongDirections, digits
 from engines.denoising import clean_error, linear_optimum, moments
 from engines.ensembles import VARIANTS, Corruption, Ensemble, Trainer, corrupted, symmetric
 from engines.fields import BadData, read
 from engines.figures import Heatmap, Lines
-from engines.parameters import Parameters
+from engines.parameters import SMALL, Parameters
 from engines.parameters.autoencoder_step import TrainingStep
 from engines.parameters.autoencoders import Sweep, Variants
 from engines.parameters.digit_autoencoders import Digits
+from engines.parameters.linear_training import Training
 from engines.probes import Probe, accuracy, fit, fit_adam, fit_lbfgs, fit_newton, standardisation
 from engines.registry import draw, execute
 from engines.result import Result
@@ -359,7 +361,7 @@ def test_e34_the_notebooks_own_figures_decide_what_the_losses_are() -> None:
 
     def stepped(shown: Tensor, weights: Tensor | None = None) -> list[float]:
         moved = sgd_step(x, shown, weights, layers, 2, 1.0)[1]
-        return moved[0][0].flatten()[2:6].tolist()  # type: ignore[no-any-return]
+        return moved[0][0].flatten()[2:6].tolist()
 
     assert stepped(corrupted(x, "denoising", noise, mask)) == pytest.approx(NOTEBOOK["denoising"], rel=1e-3)
     masked = corrupted(x, "masked", noise, mask)
@@ -497,7 +499,7 @@ def test_e10_at_five_training_hardly_helps() -> None:
 def test_relu_and_deep_linear_models_reach_about_the_same() -> None:
     """Stacking linear layers does not change what is reachable; ReLU between layers changes little on Gaussian data."""
     for activation in ("linear", "relu"):
-        params = Sweep(bottlenecks=(5, 20), seeds=1, hidden=100, activation=activation)  # type: ignore[arg-type]
+        params = Sweep(bottlenecks=(5, 20), seeds=1, hidden=100, activation=activation)
         values = result_of(params).values
         assert values["mean_errors"].flat() == pytest.approx([2.3, 0.8], rel=0.1)
         assert values["mean_accuracies"].flat()[1] > 0.93
@@ -528,6 +530,31 @@ def test_drawn_sweeps_have_several_directions_of_one_variance() -> None:
         assert params.strong >= 8
         assert params.strong in params.bottlenecks
         assert params.dimensions in params.bottlenecks
+
+
+# -- memory
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        Sweep(bottlenecks=(2000,), seeds=2, samples=500, epochs=1),
+        Sweep(bottlenecks=(8,), hidden=1024, activation="relu", seeds=4, samples=500, epochs=1, batch_size=500),
+        Sweep(bottlenecks=(4,), dimensions=400, samples=20_000, seeds=1, epochs=1, batch_size=1000),
+        Variants(bottlenecks=(600,), samples=1000, seeds=2, epochs=1),
+        Digits(hidden=1024, bottleneck=512, steps=2, budgets=(200,)),
+        Training(samples=30_000, steps=2),
+    ],
+    ids=lambda params: params.engine,
+)
+def test_no_large_run_takes_more_than_it_announces(params: Parameters) -> None:
+    """With settings at which the formula, and not the fixed share, decides."""
+    dtype = getattr(torch, params.dtype)
+    with Watch() as watch:
+        execute(params, Run(dtype=dtype))
+    assert watch.peak_bytes > SMALL
+    assert watch.peak_bytes <= params.peak_bytes(dtype.itemsize)
+    assert params.peak_bytes(dtype.itemsize) < 8 * watch.peak_bytes  # or runs would be refused that fit
 
 
 # -- variants, digits

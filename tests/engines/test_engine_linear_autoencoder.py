@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -50,10 +51,10 @@ def test_every_gradient_formula_is_autograds(seed: int, m: int, k: int, n: int, 
     x, w1, w2 = matrices(seed, m, k, n)
     weights = torch.rand(m, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     cases: list[tuple[Any, Any, tuple[Tensor, ...]]] = [
-        (lambda *a: lin.loss(*a, l2), lambda *a: lin.gradients(*a, l2), (x, w1, w2)),
-        (lambda *a: lin.weighted_loss(*a, weights), lambda *a: lin.weighted_gradients(*a, weights), (x, w1, w2)),
+        (partial(lin.loss, l2=l2), partial(lin.gradients, l2=l2), (x, w1, w2)),
+        (partial(lin.weighted_loss, weights=weights), partial(lin.weighted_gradients, weights=weights), (x, w1, w2)),
         (lin.rows_loss, lin.rows_gradients, (x.T, w1.T, w2.T)),
-        (lambda *a: lin.covariance_loss(*a, l2), lambda *a: lin.covariance_gradients(*a, l2), (x @ x.T / n, w1, w2)),
+        (partial(lin.covariance_loss, l2=l2), partial(lin.covariance_gradients, l2=l2), (x @ x.T / n, w1, w2)),
     ]
     for loss, gradients, (data, a, b) in cases:
         leaves = a.clone().requires_grad_(), b.clone().requires_grad_()
@@ -78,7 +79,7 @@ def test_the_hessian_is_autograds() -> None:
     def flat(z: Tensor) -> Tensor:
         return lin.loss(x, z[:8].view(2, 4), z[8:].view(4, 2))
 
-    wanted = torch.autograd.functional.hessian(flat, torch.cat([w1.flatten(), w2.flatten()]))  # type: ignore[no-untyped-call]
+    wanted = torch.autograd.functional.hessian(flat, torch.cat([w1.flatten(), w2.flatten()]))
     assert close(lin.hessian(x @ x.T / 7, w1, w2), wanted, 1e-11)
 
 
@@ -300,8 +301,8 @@ def test_the_closed_form_is_a_minimum() -> None:
         assert least == pytest.approx(lin.regularised_minimum(variances, 3, l2), abs=1e-12)
         g = torch.Generator().manual_seed(1)
         for _ in range(50):
-            moved = [w + 0.1 * torch.randn(w.shape, generator=g, dtype=torch.float64) for w in (w1, w2)]
-            assert lin.loss(x, *moved, l2) > least
+            a, b = (w + 0.1 * torch.randn(w.shape, generator=g, dtype=torch.float64) for w in (w1, w2))
+            assert lin.loss(x, a, b, l2) > least
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

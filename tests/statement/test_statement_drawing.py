@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from engines.parameters.accumulation import Accumulation
-from engines.parameters.attention import Argmax
+from engines.parameters.argmax import Argmax
 from engines.parameters.complexity import AttentionCost
 from engines.parameters.decoding import Beam
 from workbench.spec.exercise import ChoicePart, Option
