@@ -209,7 +209,9 @@ class SharedCacheTransformer:
 
 
 def _fold(block: Block, config: Config) -> _Layer:
-    attention, feed_forward = block.attention, block.feed_forward
+    attention, norm, feed_forward = block.attention, block.feed_forward_norm, block.feed_forward
+    if norm is None or feed_forward is None:
+        raise ValueError("a block without a feed-forward part cannot be folded")
     scale = 1 / math.sqrt(config.d_head)
     read = torch.cat([attention.query.weight * scale, attention.key_value.weight])
     bias = torch.cat([_bias(attention.query) * scale, _bias(attention.key_value)])
@@ -217,7 +219,7 @@ def _fold(block: Block, config: Config) -> _Layer:
         *_after_norm(block.attention_norm, read, bias),
         _bias(attention.output),
         attention.output.weight.T.contiguous(),
-        *_after_norm(block.feed_forward_norm, feed_forward.expand.weight, _bias(feed_forward.expand)),
+        *_after_norm(norm, feed_forward.expand.weight, _bias(feed_forward.expand)),
         _bias(feed_forward.contract),
         feed_forward.contract.weight.T.contiguous(),
     )

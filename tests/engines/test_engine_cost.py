@@ -489,8 +489,8 @@ def test_layers() -> None:
     x, w, u = random("x", 6, 3), random("w", 3, 3), random("u", 3, 3)
     rnn = torch.nn.RNN(3, 3, bias=False, dtype=torch.float64)
     with torch.no_grad():
-        rnn.weight_hh_l0.copy_(w.T)
-        rnn.weight_ih_l0.copy_(u.T)
+        for weight, value in zip(rnn.parameters(), (u.T, w.T), strict=True):  # from the input, then from the state
+            weight.copy_(value)
     assert torch.allclose(recurrent_layer(x, w, u), rnn(x)[0])
     filters = random("f", 2, 3, 3)
     want = F.conv1d(F.pad(x.T, (1, 0))[None], filters.permute(2, 1, 0))[0].T
