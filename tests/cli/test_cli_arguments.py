@@ -23,7 +23,7 @@ CHECK = ("check", "attention/argmax", "scores")
         (("list", "--topic", ""), "unknown", "there are attention, beam, debug, kernel-attn"),
         (("list", "--assignment", "hw7"), "unknown", "did you mean eecs182-sp23-hw7?"),
         (("run", "attention.argmx"), "unknown", "did you mean attention.argmax?"),
-        (("engines", "list"), "unknown", "there is no engine 'list'; there are attention.argmax,"),
+        (("engines", "list"), "unknown", "there is no engine 'list'; `workbench engines` shows what there is"),
         (("progress", "reset", "beam"), "unknown", "did you mean beam/two-words?"),
         (("run", "attention.argmax", "--set", "quary=1"), "bad_parameters", "did you mean 'query'?"),
         (("run", "attention.argmax", "--set", "query=1"), "bad_parameters", "expected a list of numbers, got 1"),
