@@ -190,6 +190,8 @@ def draw_kernel(draws: Draws) -> KernelEstimate:
 # -- positive features
 
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+# Samples drawn at a time.
+ROWS = 1 << 14
 ESTIMATORS = ("positive", "hyperbolic", "orthogonal", "fourier")
 
 
@@ -221,10 +223,14 @@ def positive(params: PositiveEstimate, run: Run) -> Result:
 
 
 def _edges(samples: int, width: int) -> list[int]:
-    """Numbers of samples at which the running mean is shown: multiples of the width, each a third above the last."""
+    """Numbers of samples at which the running mean is shown: multiples of the width, each a third above the last.
+
+    Steps are at most `ROWS` long, so that a run's memory does not grow with its samples.
+    """
     edges = [8 * width]
     while edges[-1] < samples:
-        edges.append(min(max(int(edges[-1] * 1.3) // width * width, edges[-1] + width), -(-samples // width) * width))
+        step = min(max(int(edges[-1] * 0.3) // width, 1), ROWS // width) * width
+        edges.append(min(edges[-1] + step, -(-samples // width) * width))
     return edges
 
 

@@ -145,14 +145,14 @@ def test_causal_attention_needs_a_key_for_every_query() -> None:
         performer_attention(torch.ones(4, 2), torch.ones(5, 2), torch.ones(5, 2), torch.ones(3, 2), causal=True)
 
 
-def test_memory_grows_linearly_with_the_length() -> None:
-    def peak(length: int, causal: bool) -> int:
+def test_what_is_kept_for_the_backward_pass_grows_linearly_with_the_length() -> None:
+    def kept(length: int, causal: bool) -> int:
         q, k, v = (normal(name, 1, 1, length, 8) for name in ("q", "k", "v"))
-        return count(lambda q, k, v: performer_attention(q, k, v, w, causal=causal), q, k, v).peak_bytes
+        return count(lambda q, k, v: performer_attention(q, k, v, w, causal=causal), q, k, v).kept
 
     w = normal("w", 8, 8)
     for causal in (False, True):
-        assert peak(1024, causal) / peak(256, causal) == pytest.approx(4, rel=0.1)
+        assert kept(1024, causal) / kept(256, causal) == pytest.approx(4, rel=0.1)
 
 
 def test_less_error_than_a_well_known_library_with_as_many_features() -> None:

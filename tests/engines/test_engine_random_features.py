@@ -448,3 +448,10 @@ def test_a_run_takes_no_more_than_it_announces(
     announced = params.peak_bytes(dtype.itemsize)
     assert watch.peak_bytes <= announced == grid_bytes(seeds, length, width, values, features, dtype.itemsize)
     assert announced <= 4 * watch.peak_bytes + (8 << 20)
+
+
+def test_memory_does_not_grow_with_the_samples() -> None:
+    params = PositiveEstimate(query=(0.1,) * 16, key=(0.2,) * 16, samples=150_000)
+    with Watch() as watch:
+        execute(params, run64())
+    assert watch.peak_bytes <= params.peak_bytes(8)
