@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,11 @@ MIN_BODY, MAX_BODY = 8, 120
 MAX_DOCSTRING = 64 << 10  # characters; what is longer is data
 KEPT_FILES = 8
 
-Progress = Callable[[float, str], None]
+# Told (fraction, message, pairs so far by package) between files; may raise to stop.
+Progress = Callable[[float, str, Mapping[str, int]], None]
 
 
-def silent(fraction: float, message: str) -> None:
+def silent(fraction: float, message: str, found: Mapping[str, int]) -> None:
     """Tell nobody."""
 
 
@@ -92,13 +93,21 @@ def find(package: str, path: Sequence[str] | None = None) -> Path | None:
     """
     if package == STDLIB:
         return Path(sysconfig.get_paths()["stdlib"])
-    for folder in sys.path if path is None else path:
-        for place in (Path(folder or ".") / package, Path(folder or ".") / f"{package}.py"):
-            with contextlib.suppress(OSError):
-                mode = place.stat().st_mode
-                if stat.S_ISREG(mode) if place.suffix else stat.S_ISDIR(mode):
-                    return place
-    return None
+    folders = [Path(folder or ".") for folder in (sys.path if path is None else path)]
+    for folder in folders:
+        if _is(stat.S_ISREG, folder / package / "__init__.py"):
+            return folder / package
+        if _is(stat.S_ISREG, folder / f"{package}.py"):
+            return folder / f"{package}.py"
+    # Without an __init__ it is a package too, after all others.
+    return next((folder / package for folder in folders if _is(stat.S_ISDIR, folder / package)), None)
+
+
+def _is(kind: Callable[[int], bool], path: Path) -> bool:
+    try:
+        return kind(path.stat().st_mode)
+    except (OSError, ValueError):  # ValueError: a NUL byte in a folder's name
+        return False
 
 
 def sources(package: str, root: Path, skipped: Counter[str]) -> list[Source]:
@@ -106,7 +115,7 @@ def sources(package: str, root: Path, skipped: Counter[str]) -> list[Source]:
 
     Folders that are links are not entered (they may lead in circles); links to files are followed.
     """
-    if root.is_file():
+    if root.suffix == ".py":
         return [file for file in [_look(root.name, package, root, skipped)] if file]
     found: list[Source] = []
     for relative, path in _walk(root, "", 0, skipped):
@@ -217,27 +226,29 @@ def spoken(name: str) -> str:
 
 
 def harvest(files: Sequence[Source], skipped: Counter[str], progress: Progress = silent) -> Harvest:
-    """All different pairs of the files, in order. `progress` is called between files and may raise to stop."""
+    """All different pairs of the files, in order."""
     pairs: dict[tuple[str, str], Pair] = {}
+    found: Counter[str] = Counter()
     total = sum(file.size for file in files)
     done = read = 0
     with _no_collection():
         for file in files:
-            progress(done / max(total, 1), f"reading {file.name}: {len(pairs)} pairs")
+            progress(done / max(total, 1), f"reading {file.name}", found)
             done += file.size
             if done > MAX_BYTES:
                 skipped["beyond the number of bytes"] += 1
                 continue
             try:
-                found = list(_pairs_of(file))
+                read_here = list(_pairs_of(file))
             except OSError:
                 skipped["unreadable"] += 1
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 skipped["not Python"] += 1
             else:
                 read += 1
-                for pair in found:
-                    pairs.setdefault((pair.body.lower(), pair.summary.lower()), pair)
+                for pair in read_here:
+                    if pairs.setdefault((pair.body.lower(), pair.summary.lower()), pair) is pair:
+                        found[pair.package] += 1
     return Harvest(tuple(pairs.values()), read, dict(skipped))
 
 
@@ -266,21 +277,27 @@ def _no_collection() -> Iterator[None]:
 # -- kept on disk
 
 
-def installed(packages: Sequence[str], cache: Path | None = None, progress: Progress = silent) -> Harvest:
+def installed(
+    packages: Sequence[str],
+    cache: Path | None = None,
+    progress: Progress = silent,
+    path: Sequence[str] | None = None,
+) -> Harvest:
     """The pairs of installed packages; read once, and again only when one of their files has changed.
+
+    A package that is not installed is skipped and counted like a file that cannot be read.
 
     Args:
         packages: top-level names; `stdlib` is the standard library.
-        cache: a folder to keep them in, or None.
-        progress: called with (fraction, message) while files are read; may raise to stop.
-
-    A package that is not installed is skipped and counted like a file that cannot be read.
+        cache: a folder to keep the pairs in, or None.
+        progress: told how far it is.
+        path: folders to look in, `sys.path` unless given.
     """
     skipped: Counter[str] = Counter()
     files: list[Source] = []
     for package in packages:
-        progress(0.0, f"looking for the files of {package}")
-        root = find(package)
+        progress(0.0, f"looking for the files of {package}", {})
+        root = find(package, path)
         if root is None:
             skipped[f"{package} is not installed"] += 1
             continue

@@ -7,6 +7,7 @@ Words are cut off first; within them the most frequent pair of neighbours is mer
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import re
 from collections import Counter, defaultdict
@@ -170,6 +171,12 @@ class Tokenizer:
     def train(cls, texts: Iterable[str], size: int) -> Tokenizer:
         """A tokenizer of at most `size` entries for texts like these."""
         return cls(tuple(learn_merges(count_words(texts), size)))
+
+    @staticmethod
+    def digest(counts: Mapping[str, int]) -> str:
+        """What the merges depend on, in short."""
+        lines = (f"{count} {word!r}" for word, count in sorted(counts.items()))
+        return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
     @property
     def size(self) -> int:
