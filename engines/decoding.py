@@ -1,13 +1,11 @@
-"""Decoding from an autoregressive model: greedy, beam and exhaustive search over any step function.
+"""Beam search on a tree that can be followed by hand, and what beam search costs.
 
-A step function maps a batch of prefixes to the log-probabilities of the next token: given token ids of
-shape `(B, t)` it returns `(B, M)` for a vocabulary of M tokens.
+The searches themselves are in `engines.search`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cmp_to_key
 from typing import Any
@@ -15,75 +13,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engines.figures import Lines, Node, Table, Tree, line, table
-from engines.parameters.decoding import Beam, LogProbabilities
+from engines.figures import Lines, Table, Tree, line, table
+from engines.language_models import Counting, MarkovChain, TreeModel, tree_size
+from engines.parameters.decoding import Beam, Cost, LogProbabilities
 from engines.randomness import Draws
 from engines.registry import draws, experiment
 from engines.result import Result, Step
 from engines.run import Run
-
-StepFunction = Callable[[Tensor], Tensor]
+from engines.search import Candidates, beam_search_steps, exhaustive_search, greedy_search
+from engines.search_figures import search_tree
 
 # -- numerics
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """All one-token extensions of the hypotheses at one step, best first, and how many of them are kept.
-
-    `sequences` is `(C, t)` token ids, `log_probs` `(C,)` their totals; rows `[:kept]` are the new beam.
-    """
-
-    sequences: Tensor
-    log_probs: Tensor
-    kept: int
-
-
-def beam_search(step: StepFunction, length: int, beam_size: int) -> list[Candidates]:
-    """The candidates of every step of a beam search, best first.
-
-    Each hypothesis is extended by its `beam_size` most likely tokens; of all these the `beam_size` best
-    by total log-probability are kept (EECS 182, homework 6 (fall 2022), question 5, algorithm 1). On a tie
-    the candidate that comes first in (hypothesis, token) order wins.
-    """
-    steps: list[Candidates] = []
-    sequences = torch.zeros(1, 0, dtype=torch.long)
-    totals = torch.zeros(1, dtype=torch.float64)
-    for _ in range(length):
-        log_probs = step(sequences).to("cpu", torch.float64)
-        width = min(beam_size, log_probs.shape[1])
-        best = log_probs.sort(dim=1, descending=True, stable=True)
-        values, tokens = best.values[:, :width], best.indices[:, :width]
-        totals = (totals.unsqueeze(1) + values).flatten()
-        parents = torch.arange(len(sequences)).repeat_interleave(width)
-        sequences = torch.cat([sequences[parents], tokens.reshape(-1, 1)], dim=1)
-        order = totals.sort(descending=True, stable=True).indices
-        sequences, totals = sequences[order], totals[order]
-        kept = min(beam_size, len(order))
-        steps.append(Candidates(sequences, totals, kept))
-        sequences, totals = sequences[:kept], totals[:kept]
-    return steps
-
-
-def exhaustive_search(step: StepFunction, length: int, vocabulary: int) -> tuple[Tensor, Tensor]:
-    """All `vocabulary ** length` sequences with their log-probabilities, best first: `(S, length)` and `(S,)`."""
-    sequences = torch.tensor(list(itertools.product(range(vocabulary), repeat=length)))
-    totals = torch.zeros(len(sequences), dtype=torch.float64)
-    for t in range(length):
-        log_probs = step(sequences[:, :t]).to("cpu", torch.float64)
-        totals += log_probs.gather(1, sequences[:, t : t + 1]).squeeze(1)
-    order = totals.sort(descending=True, stable=True).indices
-    return sequences[order], totals[order]
-
-
-def tree_step(tree: LogProbabilities, tokens: tuple[str, ...]) -> StepFunction:
-    """The step function of a decoder that is given as a table of log-probabilities."""
-
-    def step(sequences: Tensor) -> Tensor:
-        rows = [tree[" ".join(tokens[i] for i in sequence)] for sequence in sequences.tolist()]
-        return torch.tensor([[row[token] for token in tokens] for row in rows], dtype=torch.float64)
-
-    return step
+def tree_model(tree: LogProbabilities, device: torch.device | str = "cpu") -> TreeModel:
+    """A language model that is given as a table from prefixes to log-probabilities, in float64."""
+    tokens = tuple(tree[""])
+    length = max(len(prefix.split()) for prefix in tree) + 1
+    prefixes = [" ".join(words) for t in range(length) for words in itertools.product(tokens, repeat=t)]
+    rows = [[tree[prefix][token] for token in tokens] for prefix in prefixes]
+    return TreeModel(torch.tensor([rows], dtype=torch.float64, device=device))
 
 
 @dataclass
@@ -126,10 +75,11 @@ def counted_search(length: int, beam_size: int, vocabulary: int, seed: int) -> W
 def beam(params: Beam, run: Run) -> Result:
     """Beam, greedy and exhaustive search on one tree; what is stored and dropped at each step; counted work."""
     tokens, length, k = params.tokens, params.length, params.beam_size
-    step = tree_step(params.tree, tokens)
-    steps = beam_search(step, length, k)
-    greedy = beam_search(step, length, 1)[-1]
-    everything, totals = exhaustive_search(step, length, len(tokens))
+    model = tree_model(params.tree, run.device)
+    steps = beam_search_steps(model, length, k)
+    greedy = greedy_search(model, length)
+    every = exhaustive_search(model, length)
+    everything, totals = every.sequences[0], every.log_probs[0]
     names = _Names(tokens)
     found, best = names.words(steps[-1].sequences[0]), names.words(everything[0])
     lost = next((t for t, c in enumerate(steps, 1) if best[:t] not in names.all(c.sequences[: c.kept])), None)
@@ -143,7 +93,7 @@ def beam(params: Beam, run: Run) -> Result:
             "found_score": steps[-1].log_probs[0].item(),
             "best": [best],
             "best_score": totals[0].item(),
-            "greedy": [names.words(greedy.sequences[0])],
+            "greedy": [names.words(greedy.sequences[0, 0])],
             "optimal": "yes" if found == best else "no",
             "rank": 1 + names.all(everything).index(found),
             "lost_at": lost,
@@ -151,7 +101,7 @@ def beam(params: Beam, run: Run) -> Result:
         },
         trace=_worked(params, steps, names, everything, totals, lost),
         figures=(
-            _search_tree(params, steps, names, best, lost),
+            _search_tree(params, steps, best, lost),
             _ranking(everything, totals, names, found),
             runtime_figure,
         ),
@@ -171,34 +121,15 @@ class _Names:
         return [self.words(sequence) for sequence in sequences]
 
 
-def _search_tree(params: Beam, steps: list[Candidates], names: _Names, best: list[str], lost: int | None) -> Tree:
-    """Every node that the search looked at: kept, pruned, or the best sequence of all."""
-    nodes = [Node("(start)", state="kept")]
-    place: dict[tuple[str, ...], int] = {(): 0}
-    looked_at = {}
-    for candidates in steps:
-        for rank, (ids, total) in enumerate(zip(candidates.sequences, candidates.log_probs.tolist(), strict=True)):
-            looked_at[tuple(names.words(ids))] = (total, rank < candidates.kept)
-
-    def grow(prefix: tuple[str, ...]) -> None:
-        for token in params.tokens:
-            child = (*prefix, token)
-            if child in looked_at:
-                total, kept = looked_at[child]
-                own = params.tree[" ".join(prefix)][token]
-                state = "best" if list(child) == best else "kept"
-                note = f"{own:.2f}, total {total:.2f}"
-                place[child] = len(nodes)
-                nodes.append(Node(token, place[prefix], note, state if kept else "pruned"))  # type: ignore[arg-type]
-                grow(child)
-
-    grow(())
+def _search_tree(params: Beam, steps: list[Candidates], best: list[str], lost: int | None) -> Tree:
     fate = "which it finds" if lost is None else f"whose beginning it drops at step {lost}"
-    return Tree(
+    return search_tree(
         "search",
         f"Beam search with k = {params.beam_size}",
-        tuple(nodes),
-        caption="Log-probability of the token, and of the sequence so far. Dropped nodes are not expanded. "
+        steps,
+        params.tokens,
+        [params.tokens.index(word) for word in best],
+        "Log-probability of the token, and of the sequence so far. Dropped nodes are not expanded. "
         f"The best sequence of all is {' '.join(best)}, {fate}.",
     )
 
@@ -300,6 +231,127 @@ def _worked(
     return tuple(trace)
 
 
+# -- what it costs
+
+# The most sequences that are looked at one by one.
+ENUMERATED = 100_000
+
+
+@experiment(Cost)
+def cost(params: Cost, run: Run) -> Result:
+    """Greedy, beam and exhaustive search over one random Markov chain: counted, beside the formulas."""
+    length, k, vocabulary = params.length, params.beam_size, params.vocabulary
+    chain = MarkovChain(
+        run.randn("first", 1, vocabulary).log_softmax(-1),
+        run.randn("transitions", vocabulary, vocabulary).log_softmax(-1),
+    )
+    sequences = vocabulary**length
+    rows: list[tuple[str, str, str, str]] = []
+    counted = None
+
+    def row(name: str, model: Counting[Any], steps: str, candidates: int, formula: str) -> None:
+        rows.append((name, f"{model.model_steps:,}", steps, f"{candidates:,} = {formula}"))
+
+    run.progress(0.1, "greedy search")
+    greedy_search(greedy := Counting(chain), length)
+    row("greedy", greedy, f"T = {length}", length, "T")
+    run.progress(0.3, "beam search", _cost_table(params, rows))
+    steps = beam_search_steps(beam_ := Counting(chain), length, k)
+    candidates = sum(len(step.sequences) for step in steps)
+    row(f"beam, k = {k}", beam_, f"1 + k(T-1) = {1 + k * (length - 1)}", candidates, "k + k²(T-1)")
+    nodes = tree_size(vocabulary, length)
+    if sequences <= ENUMERATED:
+        run.progress(0.5, f"all {sequences} sequences", _cost_table(params, rows))
+        exhaustive_search(every := Counting(chain), length)
+        counted = every.model_steps
+        row("exhaustive", every, f"1 + M + … + M^(T-1) = {nodes:,}", sequences, "M^T")
+    else:
+        rows.append(("exhaustive", "not run", f"1 + M + … + M^(T-1) = {nodes:.3g}", f"{sequences:.3g} = M^T"))
+    return Result(
+        values={
+            "model_steps": beam_.model_steps,
+            "candidates": candidates,
+            "sequences": sequences,
+            "greedy_model_steps": greedy.model_steps,
+            "exhaustive_model_steps": nodes,
+            "exhaustive_counted": counted,
+            "largest_sorted": max(len(step.sequences) for step in steps),
+            # What is answered when the first step, which has one hypothesis, is counted like the others …
+            "model_steps_of_full_beams": k * length,
+            "candidates_of_full_beams": k * k * length,
+            # … when all extensions are sorted and not the k best of each hypothesis …
+            "candidates_of_all_tokens": vocabulary + (length - 1) * k * vocabulary,
+            # … and when base and exponent change places.
+            "sequences_swapped": length**vocabulary,
+        },
+        trace=_cost_steps(params, beam_.model_steps, candidates),
+        figures=(_cost_table(params, rows), _growth(params)),
+    )
+
+
+def _cost_table(params: Cost, rows: list[tuple[str, str, str, str]]) -> Table:
+    return table(
+        "cost",
+        f"T = {params.length}, k = {params.beam_size}, M = {params.vocabulary}",
+        ("search", "model steps", "by the formula", "candidates"),
+        rows,
+        align="lrrr",
+        caption="Counted in the runs: a model step is one row of log-probabilities. The first step has one hypothesis, "
+        "not k.",
+    )
+
+
+def _growth(params: Cost) -> Lines:
+    """Model steps against the length."""
+    lengths = range(1, params.length + 1)
+    x = [float(t) for t in lengths]
+    reach = [t for t in x if params.vocabulary**t <= 1e12]
+    k = params.beam_size
+    return Lines(
+        "growth",
+        "Model steps for a sequence of T tokens",
+        (
+            line("greedy", x, x),
+            line(f"beam, k = {k}", x, [1 + k * (t - 1) for t in x]),
+            line("exhaustive", reach, [float(tree_size(params.vocabulary, int(t))) for t in reach]),
+        ),
+        x_label="length T",
+        y_label="model steps",
+        y_scale="log",
+        caption="A beam costs k times as much as greedy search and grows with T as it does; looking at everything "
+        "grows with M to the power T.",
+    )
+
+
+def _cost_steps(params: Cost, model_steps: int, candidates: int) -> tuple[Step, ...]:
+    length, k, vocabulary = params.length, params.beam_size, params.vocabulary
+    return (
+        Step(
+            "model_steps",
+            "The model is run on every hypothesis that is extended: one at the first step, the empty one, and $k$ at "
+            f"each of the other $T-1$: $1 + k(T-1) = 1 + {k} \\cdot {length - 1}$ = **{1 + k * (length - 1)}**; "
+            f"counted: {model_steps}.",
+        ),
+        Step(
+            "candidates",
+            "Every hypothesis is extended by its $k$ best tokens ($k \\le M$, so there are $k$): $k$ candidates at the "
+            f"first step and $k^2$ at each other one, $k + k^2(T-1) = {k} + {k * k} \\cdot {length - 1}$ = "
+            f"**{k + k * k * (length - 1)}**; counted: {candidates}.",
+        ),
+        Step(
+            "sequences",
+            f"Each of $T$ places takes one of $M$ tokens: exactly $M^T = {vocabulary}^{{{length}}}$ = "
+            f"{vocabulary**length:.6g} sequences, and not only in the order of that.",
+        ),
+        Step(
+            "runtime",
+            "With $M$ and $k$ both free: picking the $k$ best of $M$ tokens for $k$ hypotheses by sorting costs "
+            "$k M \\log M$ a step and sorting the candidates $k^2 \\log k$: $O(T (k M \\log M + k^2 \\log k))$. With "
+            "selection in linear time and $k \\le M$ it is $O(T k M)$: reading the log-probabilities once.",
+        ),
+    )
+
+
 # -- fresh variants
 
 _WORDS = (
@@ -351,15 +403,22 @@ def _row(words: tuple[str, str], p: float) -> dict[str, float]:
 
 
 def _misses(params: Beam) -> bool:
-    step = tree_step(params.tree, params.tokens)
-    found = beam_search(step, params.length, params.beam_size)[-1].sequences[0]
-    best = exhaustive_search(step, params.length, len(params.tokens))[0][0]
+    model = tree_model(params.tree)
+    found = beam_search_steps(model, params.length, params.beam_size)[-1].sequences[0]
+    best = exhaustive_search(model, params.length).sequences[0, 0]
     return not torch.equal(found, best)
 
 
 def _well_separated(params: Beam) -> bool:
-    step = tree_step(params.tree, params.tokens)
-    compared = [c.log_probs for c in beam_search(step, params.length, params.beam_size)]
-    compared += [c.log_probs for c in beam_search(step, params.length, 1)]
-    compared.append(exhaustive_search(step, params.length, len(params.tokens))[1][:3])
+    model = tree_model(params.tree)
+    compared = [c.log_probs for k in (params.beam_size, 1) for c in beam_search_steps(model, params.length, k)]
+    compared.append(exhaustive_search(model, params.length).log_probs[0, :3])
     return all(bool((totals.diff().abs() >= _GAP - 1e-9).all()) for totals in compared)
+
+
+@draws(Cost)
+def draw_cost(draws: Draws) -> Cost:
+    """Other T, k and M, with 2 ≤ k ≤ M."""
+    rng = draws.stream("sizes")
+    k = rng.randint(2, 12)
+    return Cost(length=rng.randint(4, 40), beam_size=k, vocabulary=rng.randint(k, 64))

@@ -119,3 +119,42 @@ class Counting(LanguageModel[State]):
     def reorder(self, state: State, parents: Tensor) -> State:
         """Costs no model step."""
         return self.model.reorder(state, parents)
+
+
+@dataclass(frozen=True)
+class Automaton:
+    """A language with finitely many states: in state q, token i has log-probability `log_probs[q, i]`.
+
+    It leads to state `following[q, i]`; both are `(Q, M)`, and state 0 is the start. A Markov chain is the automaton
+    whose state is the last token. The state carried for each row is its q.
+    """
+
+    log_probs: Tensor
+    following: Tensor
+
+    def start(self) -> tuple[Tensor, Tensor]:
+        """One prompt."""
+        return self.log_probs[:1], torch.zeros(1, dtype=torch.long, device=self.log_probs.device)
+
+    def step(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One transition a row."""
+        state = self.following[state, tokens]
+        return self.log_probs[state], state
+
+    def reorder(self, state: Tensor, parents: Tensor) -> Tensor:
+        """Other states."""
+        return state[parents]
+
+
+def score(model: LanguageModel[State], sequences: Tensor, lengths: Tensor) -> Tensor:
+    """Log-probabilities of given sequences `(S, T)` up to their `lengths (S,)`, for a model of one prompt: `(S,)`."""
+    log_probs, state = model.start()
+    rows = torch.zeros(len(sequences), dtype=torch.long, device=sequences.device)
+    log_probs, state = log_probs[rows], model.reorder(state, rows)
+    total = log_probs.new_zeros(len(sequences))
+    for t in range(sequences.shape[1]):
+        if t:
+            log_probs, state = model.step(sequences[:, t - 1], state)
+        own = log_probs.gather(1, sequences[:, t : t + 1]).squeeze(1)
+        total = total + own.where(t < lengths, 0)
+    return total

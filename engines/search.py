@@ -6,8 +6,9 @@ and each search here runs on all of them, several prompts at once.
 
 Shapes: P prompts, B hypotheses of each, R = P·B rows with the prompt as the slow index, M tokens.
 
-Ties go to the first in (hypothesis, token) order, in every search. A log-probability of −inf is a token that
-cannot follow; NaN and +inf are refused (ValueError).
+Ties go to the first in (hypothesis, token) order, hypotheses best first; exhaustive search has its sequences in
+lexicographic order instead, shorter ones first. Totals are compared as they are computed, in the model's dtype. A
+log-probability of −inf is a token that cannot follow; NaN and +inf are refused (ValueError).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class LanguageModel(Protocol[State]):
 Penalty = Callable[[int], float]
 
 
-def no_penalty(length: int) -> float:
+def no_penalty(_length: int) -> float:
     """1: sequences are ranked by their log-probability."""
     return 1.0
 
@@ -241,10 +242,10 @@ def beam_search(
         count = min(beam_size if eos is None else 2 * beam_size, width * vocabulary)
         totals, places = largest(extended, count)
         parents = places.div(vocabulary, rounding_mode="floor")
-        tokens = places - parents * vocabulary
+        tokens = places.sub(parents * vocabulary)
         sequences = torch.cat([_rows(sequences, parents), tokens.unsqueeze(2)], 2)
         if pool is not None:
-            ended = tokens == eos if t < length else torch.ones_like(tokens, dtype=torch.bool)
+            ended = tokens.eq(pool.eos) | (t == length)  # what has the full length counts as finished
             best = slice(None, beam_size)
             pool = pool.with_finished(sequences[:, best], totals[:, best], ended[:, best], penalty(t))
             if t == length or pool.closed_to(totals.masked_fill(ended, -math.inf), (penalty(t + 1), penalty(length))):
@@ -338,7 +339,7 @@ def exhaustive_search(
         tokens = every.repeat(width)
         parents = torch.arange(width, device=every.device).repeat_interleave(vocabulary)
         sequences = torch.cat([sequences[:, parents], tokens.expand(prompts, -1).unsqueeze(2)], 2)
-        ended = tokens == end if t < length else torch.ones_like(tokens, dtype=torch.bool)
+        ended = tokens.eq(end) | (t == length)
         padded = F.pad(sequences[:, ended], (0, length - t), value=end)
         lengths = torch.full(padded.shape[:2], t, device=every.device)
         finished.append(Hypotheses(padded, lengths, totals[:, ended], totals[:, ended] / penalty(t)))

@@ -83,3 +83,21 @@ class Beam(
         ]
         if faults:
             raise BadData(faults)
+
+
+@dataclass(frozen=True)
+class Cost(
+    Parameters,
+    engine="decoding.cost",
+    summary="What beam search costs, counted: model steps and candidates, beside greedy and exhaustive search",
+):
+    """Sequences of T tokens over a vocabulary of M, searched with k hypotheses."""
+
+    length: int = field(10, low=1, high=40, help="tokens in a sequence, T")
+    beam_size: int = field(4, low=1, high=64, help="hypotheses kept after each step, k")
+    vocabulary: int = field(8, low=2, high=64, help="tokens to choose from, M")
+
+    def __post_init__(self) -> None:
+        if self.beam_size > self.vocabulary:
+            # Algorithm 1 speaks of k² candidates: with k > M there are only k·M.
+            raise BadData([Fault(("beam_size",), f"is larger than the vocabulary of {self.vocabulary}")])

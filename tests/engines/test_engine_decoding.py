@@ -11,13 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.decoding import beam_search, counted_search, exhaustive_search, tree_step
+from engines.decoding import counted_search, tree_model
 from engines.fields import BadData, read
 from engines.figures import Table, Tree
 from engines.parameters.decoding import OWN_TREE, Beam, LogProbabilities
 from engines.registry import draw, execute
 from engines.result import Result
 from engines.run import Run
+from engines.search import beam_search, beam_search_steps, exhaustive_search
 
 SEEDS = range(1, 301)
 GAP = 0.05
@@ -150,7 +151,7 @@ def test_beam_search_is_the_search_by_hand(made: tuple[LogProbabilities, int], k
     tree, length = made
     tokens = tuple(tree[""])
     for candidates, (stored, dropped) in zip(
-        beam_search(tree_step(tree, tokens), length, k), by_hand(tree, length, k), strict=True
+        beam_search_steps(tree_model(tree), length, k), by_hand(tree, length, k), strict=True
     ):
         found = [" ".join(tokens[i] for i in ids) for ids in candidates.sequences.tolist()]
         scores = candidates.log_probs.tolist()
@@ -163,13 +164,13 @@ def test_beam_search_is_the_search_by_hand(made: tuple[LogProbabilities, int], k
 @given(trees())
 def test_exhaustive_search_sees_everything_and_a_wide_beam_misses_nothing(made: tuple[LogProbabilities, int]) -> None:
     tree, length = made
-    tokens = tuple(tree[""])
-    step = tree_step(tree, tokens)
-    sequences, totals = exhaustive_search(step, length, len(tokens))
-    assert len({tuple(ids) for ids in sequences.tolist()}) == len(tokens) ** length
-    assert totals.tolist() == pytest.approx([score for _, score in all_sequences(tree, length)])
-    wide = beam_search(step, length, len(tokens) ** length)[-1]
-    assert float(wide.log_probs[0]) == pytest.approx(float(totals[0]))
+    count = len(tree[""]) ** length
+    every = exhaustive_search(tree_model(tree), length)
+    assert len({tuple(ids) for ids in every.sequences[0].tolist()}) == count
+    assert every.log_probs[0].tolist() == pytest.approx([score for _, score in all_sequences(tree, length)])
+    wide = beam_search(tree_model(tree), length, count)
+    assert torch.equal(wide.log_probs, every.log_probs)
+    assert {tuple(ids) for ids in wide.sequences[0].tolist()} == {tuple(ids) for ids in every.sequences[0].tolist()}
 
 
 def test_a_tie_goes_to_the_first() -> None:
