@@ -147,9 +147,9 @@ class Settings:
 
 
 def rate(step: int, settings: Settings) -> float:
-    """The learning rate of a step: a straight line up during the warm-up, and a straight line down to 0."""
+    """The learning rate of a step: a straight line up during the warm-up, level up to the middle, and down to 0."""
     rising = (step + 1) / max(settings.warmup, 1)
-    falling = (settings.steps - step) / max(settings.steps - settings.warmup, 1)
+    falling = 2 * (settings.steps - step) / settings.steps
     return settings.learning_rate * min(rising, falling, 1.0)
 
 
