@@ -119,6 +119,7 @@ class Config:
     """The sizes and the choices of one stack; the defaults make a small GPT-like model.
 
     Attributes:
+        d_ff: width between the two feed-forward layers; 0 leaves the feed-forward sublayer out.
         norm: "pre" normalises what enters a sublayer, x + f(LN(x)) (and once more at the end); "post" what leaves the
             residual sum, LN(x + f(x)), as in Vaswani et al. 2017.
         tied_embeddings: the output layer is the transposed token table.
@@ -265,8 +266,8 @@ class Block(nn.Module):
         self.attention = MultiHeadAttention(config)
         self.cross_norm = None if d_memory is None else nn.LayerNorm(config.d_model)
         self.cross = None if d_memory is None else MultiHeadAttention(config, d_memory)
-        self.feed_forward_norm = nn.LayerNorm(config.d_model)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = nn.LayerNorm(config.d_model) if config.d_ff else None
+        self.feed_forward = FeedForward(config) if config.d_ff else None
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -299,9 +300,12 @@ class Block(nn.Module):
         x = self._sublayer(x, self.attention_norm, read_itself)
         if self.cross_norm is not None:
             x = self._sublayer(x, self.cross_norm, read_memory)
-        return self._sublayer(x, self.feed_forward_norm, self.feed_forward)
+        if self.feed_forward is not None:
+            x = self._sublayer(x, self.feed_forward_norm, self.feed_forward)
+        return x
 
-    def _sublayer(self, x: Tensor, norm: nn.Module, function: Callable[[Tensor], Tensor]) -> Tensor:
+    def _sublayer(self, x: Tensor, norm: nn.Module | None, function: Callable[[Tensor], Tensor]) -> Tensor:
+        assert norm is not None
         if self.pre:
             return x + cast(Tensor, self.dropout(function(norm(x))))
         return cast(Tensor, norm(x + self.dropout(function(x))))
