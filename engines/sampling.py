@@ -122,7 +122,7 @@ def draw_truncation(draws: Draws) -> Truncation:
         p = again.stream("p").choice((0.5, 0.6, 0.7, 0.75, 0.8, 0.9))
         sums = list(itertools.accumulate(sorted(parts, reverse=True)))
         stay = next(i for i, total in enumerate(sums, 1) if total >= 100 * p)
-        if min(abs(total - 100 * p) for total in sums) < 2 or stay in {1, k}:
+        if min(abs(total - 100 * p) for total in sums) < 2 or stay in {1, k, count}:
             continue
         words = draws.stream("words").choice(_WORDS)
         return Truncation(

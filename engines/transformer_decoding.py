@@ -149,7 +149,7 @@ class SharedCacheTransformer:
         """The prompts, all their tokens at once."""
         prompts, length = self.prompts.shape
         c = self.config
-        shape = (c.n_layers, 2, prompts, c.n_heads, 2 * length + 64, c.d_head)
+        shape = (c.n_layers, 2, prompts, c.n_heads, length + 16, c.d_head)
         slots = Slots(self.tokens.new_zeros(shape), None, 0, 0)
         later = torch.full((length, length), -math.inf, dtype=self.tokens.dtype, device=self.tokens.device).triu(1)
         x, slots = self._forward(self.prompts, self._place(0, length), slots, later)

@@ -39,7 +39,8 @@ class Decoded(
             raise BadData([Fault(("n_heads",), f"does not divide the width of {self.d_model}")])
 
     def peak_bytes(self, itemsize: int) -> int:
-        """What a training step keeps for its backward pass: 30 numbers for each position, width and block."""
-        kept = 30 * self.n_layers * self.batch_size * POSITIONS * self.d_model
+        """What a training step keeps for its backward pass, the weights with their moments, and the samples' cache."""
+        kept = 45 * self.n_layers * self.batch_size * POSITIONS * self.d_model
         weights = 6 * self.n_layers * 12 * self.d_model**2
-        return super().peak_bytes(itemsize) + (kept + weights) * itemsize
+        cache = 2 * self.n_layers * self.samples * 2 * POSITIONS * self.d_model
+        return super().peak_bytes(itemsize) + (kept + weights + cache) * itemsize

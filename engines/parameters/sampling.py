@@ -61,11 +61,7 @@ class Sampling(
     k: int = field(5, low=1, high=500, help="tokens that top-k keeps")
     p: float = field(0.9, low=0.01, high=1.0, help="probability that top-p keeps at least")
 
-    def peak_bytes(self, itemsize: int) -> int:
-        """Rows of log-probabilities of all sequences of a batch at once, in six copies: warped, sorted, summed up."""
-        return super().peak_bytes(itemsize) + 8 * self.samples * self.batch * self.vocabulary * 8
-
     @property
     def batch(self) -> int:
-        """Repeats that are drawn together."""
-        return min(self.repeats, max(1, 100_000 // (self.samples * self.vocabulary)))
+        """Repeats that are drawn together: their rows of log-probabilities and their tokens stay near a megabyte."""
+        return min(self.repeats, max(1, 100_000 // (self.samples * (self.vocabulary + 2 * self.length))))
