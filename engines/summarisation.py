@@ -217,8 +217,15 @@ def reports(params: Reports, run: Run) -> Result:
     tests = [draw_report(rng, params.distractions) for _ in range(params.held_out)]
     held_out = known.examples(tests)
     room = max(SUMMARY_WORDS + 2, REPORT_WORDS * (REPORT_SENTENCES + params.distractions))
-    sizes = {"d_model": params.d_model, "n_heads": params.n_heads, "n_layers": params.n_layers}
-    model = summariser(Config(len(known.known), d_ff=2 * params.d_model, max_length=room, **sizes), run)
+    config = Config(
+        len(known.known),
+        d_model=params.d_model,
+        n_heads=params.n_heads,
+        n_layers=params.n_layers,
+        d_ff=2 * params.d_model,
+        max_length=room,
+    )
+    model = summariser(config, run)
     sample_of_training = known.examples([draw_report(rng, params.distractions) for _ in range(512)]).targets
     levels = {
         "uniform": math.log(len(known.known)),
@@ -232,9 +239,7 @@ def reports(params: Reports, run: Run) -> Result:
     def written() -> list[list[int]]:
         parts = range(0, len(tests), 256)
         return [
-            one
-            for i in parts
-            for one in greedy(model, held_out.sources[i : i + 256], SUMMARY_WORDS + 1, run.device)
+            one for i in parts for one in greedy(model, held_out.sources[i : i + 256], SUMMARY_WORDS + 1, run.device)
         ]
 
     def after(progress: Progress) -> None:
@@ -250,10 +255,14 @@ def reports(params: Reports, run: Run) -> Result:
         elif not exactness.steps and progress.step % 5 == 0:
             figure = curve.figure(levels, caption)
         done = f", {exactness.exact[-1]:.0%} exact" if exactness.exact else ""
-        run.progress(0.97 * progress.step / params.steps, f"step {progress.step}: loss {progress.loss:.2f}{done}", figure)
+        run.progress(
+            0.97 * progress.step / params.steps, f"step {progress.step}: loss {progress.loss:.2f}{done}", figure
+        )
 
     run.progress(0.0, "the model is made", curve.figure(levels, caption))
-    settings = Settings(params.steps, params.batch_size, params.learning_rate, warmup=max(1, min(60, params.steps // 5)))
+    settings = Settings(
+        params.steps, params.batch_size, params.learning_rate, warmup=max(1, min(60, params.steps // 5))
+    )
     train(model, fresh_batches(known, params, run), settings, run, after)
 
     run.progress(0.98, "where the decoder looks")
@@ -445,7 +454,7 @@ def docstrings(params: Docstrings, run: Run) -> Result:
     several = _several(params, task, held_out, model, run)
     example = collate(held_out, [0], run.device)
     weights = cross_attention(model, example)[-1].mean(1)[0].cpu()
-    labels = [[task.tokenizer.label(i) for i in ids[0].tolist()] for ids in (example.source, example.labels)]
+    read, wanted = ([task.tokenizer.label(i) for i in ids[0].tolist()] for ids in (example.source, example.labels))
     return Result(
         values={
             "loss": curve.held_out[-1],
@@ -474,7 +483,8 @@ def docstrings(params: Docstrings, run: Run) -> Result:
             _several_table(several),
             _attention_figure(
                 weights,
-                *labels,
+                read,
+                wanted,
                 "Each row is a token of the reference to be predicted, each column a token that may be read.",
             ),
             packages,
@@ -499,7 +509,7 @@ def _trained(
         d_model=params.d_model,
         n_heads=params.n_heads,
         n_layers=params.n_layers,
-        d_ff=4 * params.d_model,
+        d_ff=2 * params.d_model,
         max_length=max(params.source_length, params.target_length + 2),
         dropout=params.dropout,
     )
@@ -521,7 +531,7 @@ def _trained(
         run.progress(0.3 + 0.55 * progress.step / params.steps, message, figure)
 
     settings = Settings(params.steps, params.batch_size, params.learning_rate, warmup=max(1, params.steps // 10))
-    rows = bucketed([len(source) for source in training.sources], params.batch_size, run.generator("batches"))
+    rows = bucketed(training.lengths, params.batch_size, run.generator("batches"))
     train(model, (collate(training, some, run.device) for some in rows), settings, run, after)
     return model, curve, levels
 
@@ -581,7 +591,12 @@ def _several(params: Docstrings, task: Task, held_out: Examples, model: EncoderD
 
 def _several_table(several: Sequence[Several]) -> Table:
     rows = [
-        (one.name if i == 0 else "", one.distinct if i == 0 else "", f"{one.log_prob:.1f}" if i == 0 else "", _cut(text))
+        (
+            one.name if i == 0 else "",
+            one.distinct if i == 0 else "",
+            f"{one.log_prob:.1f}" if i == 0 else "",
+            _cut(text),
+        )
         for one in several
         for i, text in enumerate(one.examples)
     ]
@@ -660,7 +675,9 @@ def _docstring_steps(
     elif margin < -2 * noise:
         verdict = "What needs no training beats the model."
     else:
-        verdict = "The two are within the noise of each other: on these pairs the model has not shown that it summarises."
+        verdict = (
+            "The two are within the noise of each other: on these pairs the model has not shown that it summarises."
+        )
     overfits = curve.held_out[-1] > min(curve.held_out) + 0.01
     trend = "It was lower before: the model overfits." if overfits else "It has not begun to rise."
     repeated = ", ".join(f"{one.name}: {one.distinct} distinct, {one.log_prob:.1f}" for one in several)

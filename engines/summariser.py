@@ -34,6 +34,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.sources)
 
+    @property
+    def lengths(self) -> list[tuple[int, int]]:
+        """Tokens of every source and of its summary: examples that are alike in both make batches of few pads."""
+        return [(len(source), len(target)) for source, target in zip(self.sources, self.targets, strict=True)]
+
     def part(self, rows: Sequence[int]) -> Examples:
         """Some of them."""
         return Examples([self.sources[i] for i in rows], [self.targets[i] for i in rows])
@@ -73,7 +78,9 @@ def collate(examples: Examples, rows: Sequence[int], device: torch.device) -> Ba
     )
 
 
-def bucketed(lengths: Sequence[int], batch_size: int, generator: torch.Generator, window: int = 32) -> Iterator[list[int]]:
+def bucketed(
+    lengths: Sequence[tuple[int, int]], batch_size: int, generator: torch.Generator, window: int = 32
+) -> Iterator[list[int]]:
     """Batches of row numbers without end, every row once an epoch, rows of similar length together.
 
     Shuffled rows are sorted within windows of `window` batches, and the batches of a window shuffled again: few pads,
@@ -199,13 +206,17 @@ def train(
 # -- summaries
 
 
-def _decoder(model: EncoderDecoder, sources: Sequence[Sequence[int]], length: int, device: torch.device) -> CachedTransformer:
+def _decoder(
+    model: EncoderDecoder, sources: Sequence[Sequence[int]], length: int, device: torch.device
+) -> CachedTransformer:
     source = padded(sources, device)
     begin = torch.full((len(source), 1), BEGIN, device=device)
     return CachedTransformer(model, begin, length + 1, source, source != PAD)
 
 
-def greedy(model: EncoderDecoder, sources: Sequence[Sequence[int]], length: int, device: torch.device) -> list[list[int]]:
+def greedy(
+    model: EncoderDecoder, sources: Sequence[Sequence[int]], length: int, device: torch.device
+) -> list[list[int]]:
     """The most likely token each time, for every source."""
     return _first(greedy_search(_decoder(model, sources, length, device), length, eos=END))
 

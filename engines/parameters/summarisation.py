@@ -17,7 +17,9 @@ REPORT_WORDS = 8
 SUMMARY_WORDS = 13
 
 
-def training_bytes(itemsize: int, *, vocabulary: int, d_model: int, n_layers: int, batch: int, source: int, target: int) -> int:
+def training_bytes(
+    itemsize: int, *, vocabulary: int, d_model: int, n_layers: int, batch: int, source: int, target: int
+) -> int:
     """What training an encoder-decoder has alive at once, at most.
 
     Weights six times (gradients, two moments, the optimiser's own), what each token keeps in each layer, attention
@@ -31,7 +33,9 @@ def training_bytes(itemsize: int, *, vocabulary: int, d_model: int, n_layers: in
     return itemsize * (6 * weights + kept + scores + logits)
 
 
-def decoding_bytes(itemsize: int, *, vocabulary: int, d_model: int, n_layers: int, rows: int, source: int, target: int) -> int:
+def decoding_bytes(
+    itemsize: int, *, vocabulary: int, d_model: int, n_layers: int, rows: int, source: int, target: int
+) -> int:
     """What writing `rows` summaries side by side has alive: caches of keys and values, and rows of log-probabilities."""
     return rows * (itemsize * n_layers * d_model * (6 * source + 6 * target) + 48 * vocabulary)
 

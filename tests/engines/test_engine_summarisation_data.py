@@ -88,7 +88,9 @@ def test_pairs_come_in_the_order_of_files_once_each_and_without_tests(site: Path
 
 
 def test_nothing_that_is_read_is_run(site: Path) -> None:
-    (site / "good" / "bomb.py").write_text("raise SystemExit('imported')\n" + documented("bomb", "Go off at once, loudly."))
+    (site / "good" / "bomb.py").write_text(
+        "raise SystemExit('imported')\n" + documented("bomb", "Go off at once, loudly.")
+    )
     before = set(sys.modules)
     assert "bomb" in names(installed(["good"], path=[str(site)]))
     assert set(sys.modules) == before
@@ -112,7 +114,9 @@ def test_hostile_files_are_passed_over_and_counted(site: Path, monkeypatch: pyte
     (bad / "itself.py").symlink_to(bad / "itself.py")
     os.mkfifo(bad / "pipe.py")
     (bad / "circle").symlink_to(bad, target_is_directory=True)
-    (bad / "latin.py").write_bytes(b"# coding: latin-1\n" + documented("caf", "Serve a caf\u00e9 to all.").encode("latin-1"))
+    (bad / "latin.py").write_bytes(
+        b"# coding: latin-1\n" + documented("caf", "Serve a caf\u00e9 to all.").encode("latin-1")
+    )
     (bad / "zescape.py").write_text(documented("odd", "Warn about an odd escape \\d here."))
     found = installed(["bad", "missing"], path=[str(site)])
     assert names(found) == ["kept", "caf", "odd"]
@@ -180,7 +184,12 @@ def test_pairs_are_read_once_and_again_when_a_file_changes(
     cache = tmp_path / "cache"
     parsed: list[int] = []
     real = corpus.docstrings
-    monkeypatch.setattr(corpus, "docstrings", lambda source: parsed.append(len(source)) or real(source))
+
+    def noted(source: bytes) -> Any:
+        parsed.append(len(source))
+        return real(source)
+
+    monkeypatch.setattr(corpus, "docstrings", noted)
     first = installed(["good"], cache, path=[str(site)])
     assert len(parsed) == 3
     assert installed(["good"], cache, path=[str(site)]) == first
@@ -266,7 +275,13 @@ if True:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("lastTokenOf_this", "last token of this"), ("__init__", "init"), ("HTTPError", "httperror"), ("_", ""), ("x2Y", "x2 y")],
+    [
+        ("lastTokenOf_this", "last token of this"),
+        ("__init__", "init"),
+        ("HTTPError", "httperror"),
+        ("_", ""),
+        ("x2Y", "x2 y"),
+    ],
 )
 def test_names_as_words(name: str, said: str) -> None:
     assert spoken(name) == said
@@ -297,7 +312,7 @@ def test_trap_7_a_random_split_of_docstrings_leaks() -> None:
     pairs = pairs_of([6] * 30)
     leaks = {}
     for how in ("files", "random"):
-        training, rows = split_rows(how, pairs, 20, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+        training, rows = split_rows(how, pairs, 20, torch.Generator().manual_seed(0))
         files = {pairs[i].file for i in training}
         leaks[how] = sum(pairs[i].file in files for i in rows)
     assert leaks == {"files": 0, "random": 20}
@@ -366,7 +381,9 @@ def test_special_tokens_are_apart_from_text() -> None:
 
 
 def test_ids_are_dense_and_frequent_words_short() -> None:
-    assert SMALL_TOKENIZER.size == SMALLEST + len({SMALL_TOKENIZER.decode([i]) for i in range(SMALLEST, SMALL_TOKENIZER.size)})
+    assert SMALL_TOKENIZER.size == SMALLEST + len(
+        {SMALL_TOKENIZER.decode([i]) for i in range(SMALLEST, SMALL_TOKENIZER.size)}
+    )
     assert len(SMALL_TOKENIZER.encode(" the cat")) == 2
     assert max(SMALL_TOKENIZER.encode(TEXT)) < SMALL_TOKENIZER.size
 
@@ -374,7 +391,7 @@ def test_ids_are_dense_and_frequent_words_short() -> None:
 def test_the_same_as_tokenizers() -> None:
     """Merge for merge and id for id, where the library is installed."""
     tokenizers = pytest.importorskip("tokenizers")
-    texts = [TEXT, corpus.__doc__, BODY, split.__doc__, Tokenizer.__doc__]
+    texts = [TEXT, BODY, *(str(thing.__doc__) for thing in (corpus, split, Tokenizer))]
     byte_level = tokenizers.pre_tokenizers.ByteLevel
     theirs = tokenizers.Tokenizer(tokenizers.models.BPE())
     theirs.pre_tokenizer = byte_level(add_prefix_space=False)
@@ -466,7 +483,9 @@ def test_similarities_are_cosines(texts: list[list[int]], queries: list[list[int
     for i, j in itertools.product(range(len(texts)), range(len(queries))):
         a, b = ([text.count(t) * float(idf[t]) for t in range(12)] for text in (texts[i], queries[j]))
         size = (sum(x * x for x in a) * sum(x * x for x in b)) ** 0.5
-        assert float(literal[i, j]) == pytest.approx(sum(x * y for x, y in zip(a, b, strict=True)) / size if size else 0.0)
+        assert float(literal[i, j]) == pytest.approx(
+            sum(x * y for x, y in zip(a, b, strict=True)) / size if size else 0.0
+        )
 
 
 def test_a_text_is_its_own_nearest_neighbour() -> None:
