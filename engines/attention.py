@@ -1,65 +1,237 @@
-"""Attention as a weighted reading of a memory, and its hard form that takes the best match alone.
+"""Attention as a weighted reading of a memory: weights, masks and output, written out and fused.
 
 Shapes follow the field: queries `(..., L, d)`, keys `(..., n, d)`, values `(..., n, m)`; a single query is
-`(d,)`. Scores and weights are `(..., L, n)`, the softmax or the argmax runs over the keys (the last axis).
+`(d,)`. Scores and weights are `(..., L, n)`, the softmax runs over the keys (the last axis).
+
+Masks are boolean and True where a query may attend, as in `torch.nn.functional.scaled_dot_product_attention`
+(`key_padding_mask` of `nn.MultiheadAttention` is the other way round). They broadcast to `(..., L, n)`. A query
+that may attend to nothing gets weights 0 and output 0; a plain softmax of nothing but -inf is 0/0, NaN.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import product
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.arrays import Array
-from engines.figures import Heatmap, Lines, Table, line, table
-from engines.parameters.attention import Argmax, Matrix, Vector
-from engines.randomness import Draws
-from engines.registry import draws, experiment
-from engines.result import Result, Step
-from engines.run import Run
+# -- masks
 
-# -- numerics
+
+def causal_mask(length: int, past: int = 0, device: torch.device | None = None) -> Tensor:
+    """True where a query may look at a key: its own position and all earlier ones, `(length, past + length)`.
+
+    Args:
+        length: how many queries; the first of them stands at position `past`.
+        past: how many keys stand before the first query, as in decoding with a cache.
+        device: where the mask lives.
+    """
+    return torch.ones(length, past + length, dtype=torch.bool, device=device).tril(past)
+
+
+def padding_mask(lengths: Tensor, n: int) -> Tensor:
+    """True at the keys that are no padding: the first `lengths` of n, for every query. `(...)` → `(..., 1, n)`."""
+    return (torch.arange(n, device=lengths.device) < lengths.unsqueeze(-1)).unsqueeze(-2)
+
+
+def masked_softmax(s: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the keys that the mask allows, weight 0 on the others: also where it allows none.
+
+    Gradients are finite everywhere, and 0 in rows that allow none.
+    """
+    hidden = ~mask
+    weights: Tensor = s.masked_fill(hidden, -math.inf).softmax(-1).masked_fill(hidden, 0)
+    return weights
+
+
+# -- the literal form, with gradients
 
 
 def scores(q: Tensor, k: Tensor, scale: float = 1.0) -> Tensor:
     """Inner products `scale · q kᵀ` of every query with every key, shape `(..., L, n)` (`(n,)` for one query)."""
-    return scale * (q @ k.mT)
+    return scale * torch.matmul(q, k.mT)
 
 
-def argmax_weights(s: Tensor) -> Tensor:
-    """One-hot rows: 1 at the largest score, the first one where several are largest."""
-    return F.one_hot(s.argmax(-1), s.shape[-1]).to(s.dtype)
+def attention_weights(
+    q: Tensor, k: Tensor, scale: float | None = None, *, mask: Tensor | None = None, causal: bool = False
+) -> Tensor:
+    """softmax(scale · q kᵀ) over the keys that may be seen, with scale 1/√d unless given."""
+    s = scores(q, k, scale_or_default(q, scale))
+    if causal:
+        mask = _with_causal(q, k, mask)
+    return s.softmax(-1) if mask is None else masked_softmax(s, mask)
 
 
-def argmax_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Hard attention: the value whose key has the largest inner product with the query.
+def softmax_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    scale: float | None = None,
+    *,
+    mask: Tensor | None = None,
+    causal: bool = False,
+) -> Tensor:
+    """softmax(scale · q kᵀ) v with scale 1/√d unless given (Vaswani et al. 2017, eq. 1). Returns `(..., L, m)`.
 
-    EECS 182, homework 7 (spring 2023), question 4. Piecewise constant in q and k.
+    Time L·n·(d + m). Its L·n weights are kept for the backward pass.
+
+    Raises:
+        ValueError: if `causal` and there are not as many queries as keys.
     """
-    return argmax_weights(scores(q, k)) @ v
+    return attention_weights(q, k, scale, mask=mask, causal=causal) @ v
 
 
-def softmax_attention(q: Tensor, k: Tensor, v: Tensor, scale: float | None = None) -> Tensor:
-    """softmax(scale · q kᵀ) v with scale 1/√d unless given (Vaswani et al. 2017, eq. 1)."""
-    factor = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-    return scores(q, k, factor).softmax(-1) @ v
+def entropy(weights: Tensor) -> Tensor:
+    """Entropy −Σⱼ aⱼ ln aⱼ of every row, in nats; 0 ln 0 is 0. Uniform weights over n keys have ln n."""
+    total: Tensor = torch.special.entr(weights).sum(-1)
+    return total
 
 
-def difference_quotients(q: Tensor, k: Tensor, v: Tensor, step: float) -> dict[str, Tensor]:
-    """Central differences of the summed output of argmax attention w.r.t. every entry of q, K and V.
+def scale_or_default(q: Tensor, scale: float | None) -> float:
+    """The scale as given, or 1/√d for queries of d numbers."""
+    return 1 / math.sqrt(q.shape[-1]) if scale is None else scale
 
-    Args:
-        q: one query `(d,)`.
-        k: `(n, d)`.
-        v: `(n, m)`.
-        step: below margin / (4 · largest entry), so that no perturbation changes the winner.
 
-    Returns:
-        Under "q", "K", "V" a tensor of the shape of that input.
+def _with_causal(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
+    _same_length(q, k)
+    causal = causal_mask(q.shape[-2], device=q.device)
+    return causal if mask is None else causal & mask
+
+
+def _same_length(q: Tensor, k: Tensor) -> None:
+    length, n = q.shape[-2] if q.dim() > 1 else 1, k.shape[-2]
+    if length != n:
+        raise ValueError(f"{length} queries of {n} keys are not one sequence: use mask=causal_mask(queries, past)")
+
+
+# -- output and weights without gradients, in one buffer
+
+# Queries whose scores are made, normalised and used while they are still in the cache.
+BLOCK = 256
+
+
+@torch.no_grad()
+def explicit_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    scale: float | None = None,
+    *,
+    mask: Tensor | None = None,
+    causal: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Output `(..., L, m)` and weights `(..., L, n)`, made in place: one buffer of L·n numbers and no second one.
+
+    The literal form has two at once, scores and weights. Here a block of queries at a time gets its scores where
+    its weights will stand; a causal block does not look at the keys after it at all. No gradients.
+
+    Raises:
+        ValueError: if `causal` and there are not as many queries as keys.
     """
-    inputs = {"q": q, "K": k, "V": v}
+    if causal:
+        _same_length(q, k)
+    length, n = q.shape[-2], k.shape[-2]
+    q, k, v = _same_batch(q, k, v)
+    batch = q.shape[:-2]
+    mask = None if mask is None else mask.expand(*batch, length, n)
+    weights = torch.empty(*batch, length, n, dtype=q.dtype, device=q.device)
+    output = torch.empty(*batch, length, v.shape[-1], dtype=v.dtype, device=v.device)
+    # Short sequences go through at once, whatever their number: a loop over heads would cost more than it saves.
+    parts: list[Any] = [()] if length <= BLOCK else list(product(*map(range, batch)))
+    for part, start in product(parts, range(0, length, BLOCK)):
+        rows = slice(start, min(start + BLOCK, length))
+        seen = rows.stop if causal else n
+        block: Any = (*part, ..., rows, slice(seen))
+        s = weights[block]
+        torch.matmul(q[part][..., rows, :] * scale_or_default(q, scale), k[part][..., :seen, :].mT, out=s)
+        _softmax_(s, None if mask is None else ~mask[block], start if causal else None)
+        torch.matmul(s, v[part][..., :seen, :], out=output[(*part, ..., rows, slice(None))])
+        weights[(*part, ..., rows, slice(seen, n))] = 0
+    return output, weights
+
+
+def _softmax_(s: Tensor, hidden: Tensor | None, start: int | None) -> None:
+    """Softmax of a block of scores in place; causal if the block begins at a row `start` of the sequence."""
+    if start is not None:
+        ahead = ~causal_mask(s.shape[-2], device=s.device)
+        if hidden is None:
+            s[..., start:].masked_fill_(ahead, -math.inf)
+        else:
+            hidden[..., start:] |= ahead
+    if hidden is not None:
+        s.masked_fill_(hidden, -math.inf)
+    torch.softmax(s, -1, out=s)
+    if hidden is not None:
+        s.masked_fill_(hidden, 0)
+
+
+# -- the output alone, by torch's fused kernel
+
+
+def fused_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    scale: float | None = None,
+    *,
+    mask: Tensor | None = None,
+    causal: bool = False,
+) -> Tensor:
+    """The output of `softmax_attention`, with gradients, by torch's fused kernel, which never holds the weights.
+
+    Time L·n·(d + m), half of it where causal; memory and what is kept for the backward pass grow with L + n only.
+    What the kernel wants: four dimensions, values as wide as keys (zeros are appended and cut off again; without
+    these it silently takes the path that holds L·n scores), and `is_causal` instead of a triangle of booleans.
+
+    Raises:
+        ValueError: if `causal` and there are not as many queries as keys.
+    """
+    if causal:
+        _same_length(q, k)
+    if causal and mask is not None:
+        mask, causal = _with_causal(q, k, mask), False
+    factor, d, m = scale_or_default(q, scale), q.shape[-1], v.shape[-1]
+    if factor <= 0:  # the kernel would multiply the -inf of what is hidden by it, and return NaN
+        q, factor = q * factor, 1.0
+    if d != m:
+        q, k, v = (F.pad(x, (0, max(d, m) - x.shape[-1])) for x in (q, k, v))
+    q, k, v = _same_batch(q, k, v)
+    allowed = None if mask is None else _four(mask)
+    out = F.scaled_dot_product_attention(_four(q), _four(k), _four(v), allowed, is_causal=causal, scale=factor)
+    if m < d:
+        out = out[..., :m]
+    return out if q.dim() >= 4 else out.reshape(*q.shape[:-1], m)
+
+
+def _same_batch(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As views that have the same axes in front of the last two."""
+    if q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        return q, k, v
+    batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    return q.expand(*batch, -1, -1), k.expand(*batch, -1, -1), v.expand(*batch, -1, -1)
+
+
+def _four(x: Tensor) -> Tensor:
+    """As a view with axes of size 1 in front until there are four."""
+    return x[(None,) * (4 - x.dim())] if x.dim() < 4 else x
+
+
+# -- how the output depends on what
+
+
+def autograd_gradients(function: Callable[..., Tensor], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What autograd gives for the summed output w.r.t. every input; zeros where no path exists."""
+    leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in inputs.items()}
+    function(*leaves.values()).sum().backward()
+    return {name: torch.zeros_like(leaf) if leaf.grad is None else leaf.grad.detach() for name, leaf in leaves.items()}
+
+
+def difference_quotients(function: Callable[..., Tensor], inputs: dict[str, Tensor], step: float) -> dict[str, Tensor]:
+    """Central differences of the summed output w.r.t. every entry of every input, each of that input's shape."""
     out = {}
     for name, tensor in inputs.items():
         slope = torch.zeros_like(tensor, memory_format=torch.contiguous_format)
@@ -68,224 +240,21 @@ def difference_quotients(q: Tensor, k: Tensor, v: Tensor, step: float) -> dict[s
             for sign in (1, -1):
                 moved = tensor.clone(memory_format=torch.contiguous_format)
                 moved.view(-1)[i] += sign * step
-                ends.append(argmax_attention(*(inputs | {name: moved}).values()).sum())
+                ends.append(function(*(inputs | {name: moved}).values()).sum())
             slope.view(-1)[i] = (ends[0] - ends[1]) / (2 * step)
         out[name] = slope
     return out
 
 
-def autograd_gradients(q: Tensor, k: Tensor, v: Tensor, *, hard: bool) -> dict[str, Tensor]:
-    """What autograd gives for the summed output w.r.t. q, K and V; zeros where no path exists."""
-    leaves = {"q": q, "K": k, "V": v}
-    leaves = {name: tensor.clone().requires_grad_() for name, tensor in leaves.items()}
-    attention = argmax_attention if hard else softmax_attention
-    attention(*leaves.values()).sum().backward()
-    return {name: torch.zeros_like(leaf) if leaf.grad is None else leaf.grad.detach() for name, leaf in leaves.items()}
+def best_step(dtype: torch.dtype) -> float:
+    """The step of a central difference at which rounding and curvature weigh about the same: ε^(1/3)."""
+    return float(torch.finfo(dtype).eps ** (1 / 3))
 
 
-# -- experiments
+# -- words
 
 
-@experiment(Argmax)
-def argmax(params: Argmax, run: Run) -> Result:
-    """Scores, weights and output of argmax attention, softmax beside it, and both kinds of gradient."""
-    q, k, v = run.tensor(params.query), run.tensor(params.keys), run.tensor(params.values)
-    s = scores(q, k)
-    hard, soft = argmax_weights(s), s.softmax(-1)
-    top = s.topk(2).values
-    margin = (top[0] - top[1]).item()
-    if margin == 0:
-        raise ValueError("two keys share the largest score, so the argmax is not defined: change a key or q")
-    winner = int(s.argmax())
-    output = hard @ v
-    run.progress(0.3, "gradients by autograd and by finite differences")
-    largest = max(float(q.abs().max()), float(k.abs().max()), 1.0)
-    numeric = difference_quotients(q, k, v, step=min(1e-3, margin / (8 * largest)))
-    exact = autograd_gradients(q, k, v, hard=True)
-    smooth = autograd_gradients(q, k, v, hard=False)
-    run.progress(0.8, "how the output moves with the query")
-    return Result(
-        values={
-            "scores": s,
-            "weights": hard,
-            "output": output,
-            "winner": winner,
-            "margin": margin,
-            "softmax_weights": soft,
-            "softmax_output": soft @ v,
-            "scaled_scores": s / math.sqrt(len(q)),
-            "argmin_output": v[s.argmin()],
-            "mean_output": v.mean(0),
-            "winning_key": k[winner],
-            "trained": [name for name, gradient in exact.items() if gradient.abs().max() > 0],
-        },
-        trace=_worked(params, s, winner, output, exact, numeric),
-        figures=(
-            _weights_figure(hard, soft),
-            _gradient_table(exact, numeric, smooth),
-            _jump(q, k, v, winner),
-        ),
-    )
-
-
-def _weights_figure(hard: Tensor, soft: Tensor) -> Heatmap:
-    keys = tuple(f"k{i}" for i in range(1, len(hard) + 1))
-    return Heatmap(
-        "weights",
-        "Weights over the keys",
-        Array.of(torch.stack([hard, soft])),
-        ("argmax", "softmax"),
-        keys,
-        caption="Argmax puts all weight on one key; softmax leaves every key a share.",
-    )
-
-
-def _gradient_table(exact: dict[str, Tensor], numeric: dict[str, Tensor], smooth: dict[str, Tensor]) -> Table:
-    rows = [
-        (
-            name,
-            f"{exact[name].abs().max():.4g}",
-            f"{numeric[name].abs().max():.4g}",
-            f"{smooth[name].abs().max():.4g}",
-            "yes" if exact[name].abs().max() > 0 else "no",
-        )
-        for name in ("q", "K", "V")
-    ]
-    return table(
-        "gradients",
-        "Largest entry of the gradient of the summed output",
-        ("input", "argmax, autograd", "argmax, differences", "softmax, autograd", "learns?"),
-        rows,
-        align="lrrrl",
-        caption="With argmax only the winner's value gets a gradient: a small change of q or K changes nothing.",
-    )
-
-
-def _jump(q: Tensor, k: Tensor, v: Tensor, winner: int) -> Lines:
-    """The outputs while q moves from where it is to well past the point at which another key wins."""
-    s = scores(q, k)
-    rival = int(s.index_fill(0, torch.tensor([winner], device=s.device), -math.inf).argmax())
-    direction = k[rival] - k[winner]
-    switch = float((s[winner] - s[rival]) / (direction @ direction))
-    t = torch.linspace(0, 2, 121, dtype=q.dtype, device=q.device)
-    moved = q + (t * switch).unsqueeze(-1) * direction
-    hard, soft = argmax_attention(moved, k, v), softmax_attention(moved, k, v, scale=1.0)
-    changed = int((v[rival] - v[winner]).abs().argmax())
-    return Lines(
-        "jump",
-        f"Entry {changed + 1} of the output while q moves towards k{rival + 1} - k{winner + 1}",
-        (line("argmax", t, hard[:, changed]), line("softmax", t, soft[:, changed])),
-        x_label="distance, in units of the distance to the switch",
-        y_label="output",
-        caption="Argmax is flat and then jumps: the slope is 0 wherever it exists. Softmax has a slope to follow.",
-    )
-
-
-# -- the worked solution
-
-
-def _worked(
-    params: Argmax,
-    s: Tensor,
-    winner: int,
-    output: Tensor,
-    exact: dict[str, Tensor],
-    numeric: dict[str, Tensor],
-) -> tuple[Step, ...]:
-    products = [
-        " + ".join(f"{_number(a)}·{_bracketed(b)}" for a, b in zip(params.query, key, strict=True))
-        for key in params.keys
-    ]
-    lines = [
-        f"- $q^\\top k_{{{i}}}$ = {product} = **{_number(score)}**"
-        for i, (product, score) in enumerate(zip(products, s.tolist(), strict=True), 1)
-    ]
-    weights = ", ".join("1" if i == winner else "0" for i in range(len(params.keys)))
-    gradients = [
-        f"- {name}: largest entry {exact[name].abs().max():.4g} by autograd, "
-        f"{numeric[name].abs().max():.4g} by moving each entry a little"
-        for name in ("q", "K", "V")
-    ]
-    return (
-        Step("scores", "The score of a key is its inner product with the query:\n\n" + "\n".join(lines)),
-        Step(
-            "weights",
-            f"The largest score is {_number(s[winner].item())}, that of key {winner + 1}. "
-            f"Argmax gives it all the weight: [{weights}].",
-        ),
-        Step(
-            "output",
-            f"One weight is 1 and the others are 0, so the weighted sum is value {winner + 1} as it stands: "
-            f"[{', '.join(_number(x) for x in output.tolist())}].",
-        ),
-        Step(
-            "gradients",
-            "The winner stays the winner under any small enough change of $q$ or $K$, so the output does not "
-            "move at all and both derivatives are exactly 0. The output *is* a value, so it follows $V$ in the "
-            "winner's row:\n\n" + "\n".join(gradients),
-        ),
-    )
-
-
-def _number(x: float) -> str:
-    return f"{x:g}".replace("-", "−")
-
-
-def _bracketed(x: float) -> str:
-    return f"({_number(x)})" if x < 0 else _number(x)
-
-
-# -- fresh variants
-
-
-@draws(Argmax)
-def draw_argmax(draws: Draws) -> Argmax:
-    """Whole numbers with one clear winner, at a place that is equally likely to be any.
-
-    The winner leads by at least 2 and is not given away by being the longest key; values differ in such a way
-    that the usual slips (softmax, argmin, the mean, the winning key itself) land on another answer.
-    """
-    for attempt in range(10_000):
-        params = _draw_once(draws.again(attempt))
-        if params is not None and _well_posed(params):
-            return params
-    raise RuntimeError("no well-posed variant in 10 000 draws")
-
-
-def _draw_once(draws: Draws) -> Argmax | None:
-    shape = draws.stream("shape")
-    n, d, m = shape.randint(3, 6), shape.randint(2, 5), shape.randint(2, 5)
-    entries = draws.stream("entries")
-    keys = [tuple(float(entries.randint(-4, 5)) for _ in range(d)) for _ in range(n)]
-    query = tuple(float(entries.randint(-3, 4)) for _ in range(d))
-    values = tuple(tuple(float(entries.randint(-4, 5)) for _ in range(m)) for _ in range(n))
-    products = [_dot(query, key) for key in keys]
-    best = max(range(n), key=products.__getitem__)
-    place = draws.stream("place").randrange(n)
-    keys[best], keys[place] = keys[place], keys[best]
-    return Argmax(keys=tuple(keys), values=values, query=query)
-
-
-def _well_posed(params: Argmax) -> bool:
-    products = [_dot(params.query, key) for key in params.keys]
-    first, second = sorted(products, reverse=True)[:2]
-    winner, loser = products.index(first), products.index(min(products))
-    output = params.values[winner]
-    rivals = [params.values[loser], _mean(params.values)]
-    return (
-        2 <= first - second <= 12  # above that softmax is argmax to nine digits
-        and len(set(params.values)) == len(params.values)
-        and len(set(products)) > 2
-        and len(set(params.query)) > 1
-        and any(output)
-        and all(rival != output for rival in rivals)
-        and params.keys[winner] != output
-    )
-
-
-def _dot(a: Vector, b: Vector) -> float:
-    return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def _mean(rows: Matrix) -> Vector:
-    return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
+def shown(numbers: Tensor | tuple[float, ...]) -> str:
+    """A vector as it stands in a sentence."""
+    values = numbers.tolist() if isinstance(numbers, Tensor) else numbers
+    return f"[{', '.join(f'{x:.4g}' for x in values)}]".replace("-", "−")

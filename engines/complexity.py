@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from engines.attention import softmax_attention
-from engines.counting import Cost, Exponents, count, fit_polynomial, show_class, slope
+from engines.counting import Cost, Exponents, count, fit_polynomial, show_class, show_terms, slope
 from engines.figures import Lines, Table, line, table
 from engines.kernel_attention import kernel_attention, recomputing_kernel_attention
 from engines.parameters.complexity import AttentionCost
@@ -52,7 +52,7 @@ def attention(params: AttentionCost, run: Run) -> Result:
             sizes = (n, n, params.width, params.width) if params.keys == "cross" else (n, params.width, params.width)
             measured[name].append(cost_at(function, sizes, run))
         so_far = _growth_figure("operations", params, lengths[: i + 1], measured)
-        run.progress(0.3 + 0.7 * (i + 1) / len(lengths), f"{params.length_letter} = {n}", so_far)
+        run.progress(0.3 + 0.7 * ((i + 1) / len(lengths)), f"{params.length_letter} = {n}", so_far)
     letters = params.letters
     classes = {key: show_class(polynomial, letters) for key, polynomial in polynomials.items()}
     return Result(
@@ -144,7 +144,7 @@ def _polynomial_table(params: AttentionCost, polynomials: dict[str, Polynomial])
         (
             question.replace("_", " "),
             show_class(polynomial, params.letters),
-            _show(polynomial, params.letters),
+            show_terms(polynomial, params.letters),
         )
         for question, polynomial in polynomials.items()
     ]
@@ -158,18 +158,6 @@ def _polynomial_table(params: AttentionCost, polynomials: dict[str, Polynomial])
     )
 
 
-def _show(polynomial: Polynomial, letters: tuple[str, ...]) -> str:
-    """All terms of a polynomial, largest first."""
-    terms = []
-    for exponents in sorted(polynomial, key=lambda e: (sum(e), e), reverse=True):
-        coefficient = polynomial[exponents]
-        factors = [letter if e == 1 else f"{letter}^{e}" for letter, e in zip(letters, exponents, strict=True) if e]
-        if coefficient != 1 or not factors:
-            factors.insert(0, str(coefficient))
-        terms.append(" ".join(factors))
-    return " + ".join(terms).replace("+ -", "- ")
-
-
 def _worked(params: AttentionCost, polynomials: dict[str, Polynomial], classes: dict[str, str]) -> tuple[Step, ...]:
     n, d, m = params.length_letter, params.width_letter, params.value_letter
     length = n if params.keys == "self" else params.keys_letter
@@ -180,7 +168,7 @@ def _worked(params: AttentionCost, polynomials: dict[str, Polynomial], classes: 
         2: f"$C = ({d} + 1)({d} + 2)/2$",
         3: f"$C = ({d} + 1)({d} + 2)({d} + 3)/6$",
     }[p]
-    counted = {key: f"Counted: ${_show(poly, params.letters)}$." for key, poly in polynomials.items()}
+    counted = {key: f"Counted: ${show_terms(poly, params.letters)}$." for key, poly in polynomials.items()}
     grows = {key: f"${text.replace('*', ' ')}$" for key, text in classes.items()}
     return (
         Step(

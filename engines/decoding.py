@@ -380,7 +380,7 @@ def draw_beam(draws: Draws) -> Beam:
     misses = draws.stream("coin").random() < 0.5
     for attempt in range(20_000):
         params = _draw_tree(draws.again(attempt), words)
-        if _well_separated(params) and _misses(params) == misses:
+        if _well_posed(params, misses=misses):
             return params
     raise RuntimeError("no well-posed tree in 20 000 draws")
 
@@ -402,18 +402,20 @@ def _row(words: tuple[str, str], p: float) -> dict[str, float]:
     return {word: round(value, 2) for word, value in zip(words, logs, strict=True)}
 
 
-def _misses(params: Beam) -> bool:
+def _well_posed(params: Beam, *, misses: bool) -> bool:
+    """Whether no two compared totals are near, and beam search misses the best sequence as wanted."""
     model = tree_model(params.tree)
-    found = beam_search_steps(model, params.length, params.beam_size)[-1].sequences[0]
-    best = exhaustive_search(model, params.length).sequences[0, 0]
-    return not torch.equal(found, best)
+    steps = beam_search_steps(model, params.length, params.beam_size)
+    if not all(_apart(step.log_probs) for step in steps):
+        return False  # most trees go here, before anything else is searched
+    every = exhaustive_search(model, params.length)
+    missed = not torch.equal(steps[-1].sequences[0], every.sequences[0, 0])
+    greedy = beam_search_steps(model, params.length, 1)
+    return missed == misses and _apart(every.log_probs[0, :3]) and all(_apart(step.log_probs) for step in greedy)
 
 
-def _well_separated(params: Beam) -> bool:
-    model = tree_model(params.tree)
-    compared = [c.log_probs for k in (params.beam_size, 1) for c in beam_search_steps(model, params.length, k)]
-    compared.append(exhaustive_search(model, params.length).log_probs[0, :3])
-    return all(bool((totals.diff().abs() >= _GAP - 1e-9).all()) for totals in compared)
+def _apart(totals: Tensor) -> bool:
+    return bool((totals.diff().abs() >= _GAP - 1e-9).all())
 
 
 @draws(Cost)

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from engines.corpus import Pair, kept, spoken
-from engines.lookup import nearest
+from engines.similar_texts import nearest
 from engines.summariser import Examples
 from engines.tokenizer import Tokenizer, count_words, learn_merges
 

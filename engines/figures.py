@@ -122,6 +122,40 @@ class Tree:
 
 
 @dataclass(frozen=True)
+class Graph:
+    """Nodes joined by edges, at places in the plane.
+
+    `places` is (n, 2); `edges` is (m, 2), pairs of node indices; `group` is (n,) and says which of `groups` each
+    node belongs to: its colour and its mark. The nodes in `singled` are made to be seen at once, and
+    `singled_label` says what is special about them.
+    """
+
+    name: str
+    title: str
+    labels: tuple[str, ...]
+    places: Array
+    edges: Array
+    groups: tuple[str, ...]
+    group: Array
+    singled: tuple[int, ...] = ()
+    singled_label: str = ""
+    caption: str = ""
+    kind: Literal["graph"] = "graph"
+
+    def __post_init__(self) -> None:
+        n = len(self.labels)
+        if self.places.shape != (n, 2) or self.group.shape != (n,):
+            shapes = f"places of shape {self.places.shape} and groups of shape {self.group.shape}"
+            raise ValueError(f"graph {self.name!r}: {n} labels, {shapes}")
+        if self.edges.shape[1:] != (2,):
+            raise ValueError(f"graph {self.name!r}: edges of shape {self.edges.shape} are no pairs")
+        if not {*self.edges.flat(), *self.singled} <= set(range(n)):
+            raise ValueError(f"graph {self.name!r}: an edge or a singled node is none of the {n} nodes")
+        if not set(self.group.flat()) <= set(range(len(self.groups))):
+            raise ValueError(f"graph {self.name!r}: a node belongs to none of the {len(self.groups)} groups")
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of text under column heads; `align` has one of l, r, c a column."""
 
@@ -134,9 +168,16 @@ class Table:
     kind: Literal["table"] = "table"
 
 
-Figure = Lines | Bars | Heatmap | Tree | Table
+Figure = Lines | Bars | Heatmap | Tree | Graph | Table
 
-KINDS: dict[str, type[Any]] = {"lines": Lines, "bars": Bars, "heatmap": Heatmap, "tree": Tree, "table": Table}
+KINDS: dict[str, type[Any]] = {
+    "lines": Lines,
+    "bars": Bars,
+    "heatmap": Heatmap,
+    "tree": Tree,
+    "graph": Graph,
+    "table": Table,
+}
 
 
 def line(label: str, x: Any, y: Any, *, points: bool = False, low: Any = None, high: Any = None) -> Series:
@@ -189,7 +230,7 @@ def from_plain(data: dict[str, Any]) -> Figure:
             fields["nodes"] = tuple(Node(**node) for node in fields["nodes"])
         elif kind is Table:
             fields["rows"] = tuple(map(tuple, fields["rows"]))
-        for name in ("labels", "groups", "rows", "columns"):
+        for name in ("labels", "groups", "rows", "columns", "singled"):
             if name in fields:
                 fields[name] = tuple(fields[name])
         figure: Figure = kind(**fields)

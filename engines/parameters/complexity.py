@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from engines.fields import BadData, Fault, field
-from engines.parameters import Parameters
+from engines.parameters import SMALL, Parameters
 
 LETTER = r"[A-Za-z]"
 LETTER_HELP = "one letter"
@@ -28,6 +29,14 @@ class AttentionCost(
     value_letter: str = field("M", pattern=LETTER, pattern_help=LETTER_HELP, help="letter for the value width")
     width: int = field(16, low=2, high=64, help="key and value width of the measured runs")
     longest: int = field(2048, low=256, high=8192, help="longest sequence measured")
+
+    def peak_bytes(self, itemsize: int) -> int:
+        """Softmax keeps its scores and weights, n² each; the kernel every factor and product of all features."""
+        n, d = self.longest, self.width
+        features = math.comb(d + self.degree, self.degree)
+        # A block of features, its gradient and the level below; the sums with their weights.
+        blocks = (4 << 20) + 4 * features * (d + 1)
+        return SMALL + itemsize * (max(3 * n * n, (4 * self.degree + 9) * n * features) + blocks + 16 * n * d)
 
     @property
     def letters(self) -> tuple[str, ...]:

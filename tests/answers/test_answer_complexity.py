@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engines.figures import Lines, line
 from tests.answers.answer_samples import NO_BENCH, examine, key_of, unreadable, verdict_on
-from workbench.answers.complexity import Complexity, claimed_ratio
+from workbench.answers.complexity import AS_FAST, Complexity, claimed_ratio
 from workbench.answers.verdict import Key, Unreadable
 from workbench.spec.exercise import ComplexityPart, GrowthClass
 
@@ -34,7 +34,7 @@ def measured(count: Any) -> dict[str, Any]:
 )
 def test_right_in_any_form(text: str) -> None:
     verdict = verdict_on(text, key())
-    assert (verdict.status, verdict.note, verdict.message) == ("correct", "correct", "Right.")
+    assert (verdict.status, verdict.note, verdict.message) == ("correct", "correct", AS_FAST)
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_another_class_may_be_right_under_an_assumption() -> None:
     assert verdict_on("N^2 log N^2", its).note == "correct"
     other = verdict_on("N^2", its)
     assert (other.status, other.note, other.score) == ("correct", "correct-under-assumption", 1)
-    assert other.message == "Right. Right if selected in linear time."
-    assert verdict_on("D*N", its).message == "Right. B."
+    assert other.message == "Right if selected in linear time."
+    assert verdict_on("D*N", its).message == "B."
     assert verdict_on("N", its).note == "too-small"
     assert Complexity().uses(part) == ["first", "third"]
 
@@ -132,6 +132,13 @@ def test_the_claim_is_drawn_through_what_was_measured() -> None:
     assert counted.y.flat() == [n * n * 32 + 3 * n for n in SIZES]
     assert claimed.y.flat()[-1] == pytest.approx(counted.y.flat()[-1])
     assert claimed.y.flat()[0] == pytest.approx(counted.y.flat()[-1] * (SIZES[0] / SIZES[-1]) ** 3)
+    assert "not on this axis" not in figure.caption
+
+
+def test_a_figure_that_does_not_show_why_the_claim_is_wrong_says_so() -> None:
+    figure = figure_of("N^2*D")
+    assert figure is not None
+    assert figure.caption.startswith("What refutes the claim is not on this axis: let D grow, N constant.")
 
 
 @pytest.mark.parametrize("text", ["D", "1", "log(N)", "N^0.5", "1/N", "max(N, D)", "N^100", "D + log(N)"])

@@ -100,8 +100,7 @@ def test_the_reference_is_right_and_says_how_it_was_judged(compute: LocalCompute
     verdict = judge(REFERENCE, compute)
     assert (verdict.status, verdict.score, verdict.note) == ("correct", 1, "correct")
     assert verdict.isolation == LEVEL_NAME
-    assert "calls within" in verdict.tolerance
-    assert "result within" in verdict.tolerance
+    assert verdict.tolerance == "calls and result within 1e-07 of its size plus 1e-09"
     figure = verdict.figure
     assert isinstance(figure, Lines)
     assert [series.label for series in figure.series] == ["reference", "yours"]

@@ -75,4 +75,4 @@ def peak_bytes(contestant: Contestant, *inputs: torch.Tensor) -> int:
     """The most bytes of tensors alive at once during a call, inputs included, counted exactly."""
     with Watch(inputs) as watch:
         contestant()
-    return watch.peak_bytes
+    return int(watch.peak_bytes)

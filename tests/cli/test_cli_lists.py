@@ -52,7 +52,7 @@ def test_the_list_knows_what_is_done(workbench: Workbench) -> None:
     assert rows["attention/argmax"]["status"] == rows["beam/two-words"]["status"] == "partly"
     assert [part["id"] for part in rows["attention/argmax"]["parts"] if part["solved"]] == ["scores"]
     assert not any(part["solved"] for part in rows["beam/two-words"]["parts"])
-    assert "1/4 parts" in workbench("list").out
+    assert " 1/4 " in workbench("list").out
 
 
 def test_an_assignment_that_names_a_missing_exercise_shows_the_others(workbench: Workbench, own_pack: Path) -> None:
@@ -137,6 +137,8 @@ def test_the_engines_with_their_parameters(workbench: Workbench) -> None:
     assert found.keys() == declared().keys()
     for engine in found.values():
         assert engine["summary"]
+        assert engine["dtype"] in engine["dtypes"]
+        assert engine["peak_bytes"] > 0
         for parameter in engine["parameters"]:
             assert parameter.keys() == {"name", "type", "default", "low", "high", "help"}
             assert parameter["help"]
@@ -154,7 +156,10 @@ def test_the_engines_with_their_parameters(workbench: Workbench) -> None:
 def test_one_engine_in_words(workbench: Workbench) -> None:
     (only,) = workbench("engines", "decoding.beam", "--json").json["engines"]
     assert only["name"] == "decoding.beam"
-    assert "beam_size: a whole number, 1 to 64, default 2" in workbench("engines", "decoding.beam").out
+    words = workbench("engines", "decoding.beam").out
+    assert "beam_size: a whole number, 1 to 64, default 2" in words
+    assert "in float32 or float64 (float64 by default), one thread on a CPU" in words
+    assert "at its defaults it takes at most 32 MiB" in words
     assert len(workbench("engines").out.splitlines()) == len(declared())
 
 

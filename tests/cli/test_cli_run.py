@@ -14,7 +14,7 @@ import pytest
 from tests.cli.cli_harness import Workbench
 from workbench.compute.handle import Handle
 from workbench.compute.local import LocalCompute
-from workbench.compute.messages import Event, Started
+from workbench.compute.messages import Event, Progress, Started
 
 KEYS = "[[1, 0], [0, 2], [3, 1]]"
 VALUES = "[[1], [10], [100]]"
@@ -132,6 +132,35 @@ def test_ctrl_c_ends_a_long_run_with_one_line(workbench: Workbench, monkeypatch:
     assert (told.status, told.error["kind"]) == (4, "cancelled")
     plain = workbench("run", *long)
     assert (plain.status, plain.out, plain.err) == (4, "", "workbench: cancelled\n")
+
+
+def test_ctrl_c_keeps_what_was_drawn(workbench: Workbench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    real = Handle.next_event
+
+    def next_event(handle: Handle, timeout: float | None = None) -> Event:
+        event = real(handle, timeout)
+        if isinstance(event, Progress) and event.figure is not None:
+            signal.raise_signal(signal.SIGINT)
+        return event
+
+    monkeypatch.setattr(Handle, "next_event", next_event)
+    target = tmp_path / "so-far.csv"
+    stopped = workbench("run", "training.zero_grad", "--set", "steps=5000", "--save", str(target))
+    assert (stopped.status, stopped.err) == (4, "workbench: cancelled\n")
+    assert "Training loss" in stopped.out
+    assert stopped.out.endswith(f"what was drawn so far is saved in {target}\n")
+    assert "broken" in target.read_text(encoding="utf-8")
+
+
+def test_a_run_in_another_type(workbench: Workbench) -> None:
+    settings = ("training.zero_grad", "--set", "steps=5", "--device", "cpu", "--json")
+    single, double = (workbench("run", *settings, "--dtype", name).json for name in ("float32", "float64"))
+    assert (single["dtype"], double["dtype"]) == ("float32", "float64")
+    assert single["values"]["losses"] == pytest.approx(double["values"]["losses"], rel=1e-4)
+    assert single["values"]["losses"] != double["values"]["losses"]
+    told = workbench("run", *settings, "--dtype", "float8")
+    assert (told.status, told.error["kind"]) == (2, "bad_parameters")
+    assert told.error["message"] == "dtype: training.zero_grad runs in float32 or float64, not in 'float8'"
 
 
 def test_ctrl_c_before_a_run_ends_with_one_line_as_well(workbench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:

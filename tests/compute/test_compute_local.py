@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -467,3 +468,15 @@ def test_closing_at_once_and_closing_what_never_began() -> None:
     compute.close()
     assert isinstance(ending(handle), Cancelled)
     assert gone(nursery_of(compute))
+
+
+def test_events_come_in_no_context_of_who_started_the_worker() -> None:
+    variable: ContextVar[str] = ContextVar("variable", default="nobody's")
+    variable.set("the caller's")
+    seen: list[str] = []
+    compute = LocalCompute()
+    try:
+        compute.submit(job(), lambda event: seen.append(variable.get())).finished(timeout=GUARD)
+    finally:
+        compute.close()
+    assert set(seen) == {"nobody's"}

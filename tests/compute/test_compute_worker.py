@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from engines.figures import Lines, line
-from engines.parameters.attention import Argmax
+from engines.parameters.argmax import Argmax
 from engines.result import Result
-from workbench.compute import worker
+from workbench.compute import device, worker
 from workbench.compute.messages import (
     Cancel,
     Cancelled,
@@ -309,3 +309,77 @@ def test_what_cannot_be_imported_while_idle_ends_no_worker(desk: worker.Desk, mo
     monkeypatch.setattr("importlib.import_module", broken)
     with pytest.raises(Done):
         worker.work(desk)
+
+
+# -- memory, types and threads
+
+
+def test_a_run_that_would_not_fit_is_refused_with_its_sizes_and_the_mend(
+    desk: worker.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.compute.device.free_bytes", lambda device: 20 << 20)
+    monkeypatch.setattr("engines.registry.execute", None)  # it is never begun
+    params = {"steps": 3000, "width": 64}
+    ending = worker.perform(Job("big", engine="training.zero_grad", params=params, device="cpu"), desk)
+    assert isinstance(ending, Failed)
+    assert ending.kind == "out_of_memory"
+    assert ending.message == "it needs 32 MiB, and 20 MiB are free on cpu"
+    assert ending.advice.startswith("make it smaller: steps = 3000, width = 64")
+
+
+def test_the_processor_has_memory_and_a_bound_on_it() -> None:
+    total = int(Path("/proc/meminfo").read_text().split()[1]) << 10
+    assert 0 < device.free_bytes(device.CPU) <= total
+
+
+@pytest.mark.parametrize(("size", "words"), [(32 << 20, "32 MiB"), (3 << 29, "1.5 GiB"), (1 << 40, "1.02e+03 GiB")])
+def test_memory_in_words(size: int, words: str) -> None:
+    assert worker.gibibytes(size) == words
+
+
+def test_a_type_that_makes_no_sense_in_an_engine_is_refused(desk: worker.Desk) -> None:
+    ending = worker.perform(replace(JOB, engine="training.accumulation", dtype="bfloat16"), desk)
+    assert isinstance(ending, Failed)
+    assert ending.kind == "bad_parameters"
+    assert ending.message == "dtype: training.accumulation runs in float32 or float64, not in 'bfloat16'"
+
+
+def test_small_matrices_get_one_thread_and_large_ones_what_is_idle(
+    desk: worker.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "idle_threads", lambda: 2)
+    listener = Listener(desk)
+    try:
+        for parallel, threads in ((False, 1), (True, 2)):
+            monkeypatch.setattr(Argmax, "parallel", parallel)
+            desk.tell(worker.perform(replace(JOB, id=str(parallel), threads=None), desk))
+            started, *_ = listener.until_end()
+            assert isinstance(started, Started)
+            assert started.threads == threads
+    finally:
+        listener.close()
+
+
+def test_what_a_stopped_run_showed_last_is_told_before_its_end(
+    desk: worker.Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However recent: thinning must not cost the figure that stays."""
+    monkeypatch.setattr(worker, "PROGRESS_SECONDS", GUARD)
+
+    def execute(params: Any, run: Any) -> Result:
+        run.progress(0.1, "first")
+        run.progress(0.2, "a figure", FIGURE)
+        desk.command(Cancel(JOB.id))
+        run.progress(0.3, "stop here")
+        raise AssertionError
+
+    monkeypatch.setattr("engines.registry.execute", execute)
+    listener = Listener(desk)
+    try:
+        desk.tell(worker.perform(JOB, desk))
+        *_, last, ending = listener.until_end()
+        assert isinstance(last, Progress)
+        assert (last.fraction, last.figure) == (0.3, FIGURE)
+        assert isinstance(ending, Cancelled)
+    finally:
+        listener.close()

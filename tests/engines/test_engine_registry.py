@@ -13,11 +13,10 @@ import torch
 
 from engines import registry
 from engines.fields import plain, read
-from engines.figures import Figure
 from engines.parameters import Parameters, declared
 from engines.randomness import Draws, seed_for
 from engines.registry import UnknownEngine, draw, drawable, execute, parameters_of
-from engines.run import Cancelled, Run
+from engines.run import Run
 
 # Those that make variants of an exercise; the others are run as they are.
 ENGINES = sorted(name for name in declared() if drawable(name))

@@ -14,6 +14,7 @@ from engines.arrays import Array
 from engines.figures import (
     Bars,
     Figure,
+    Graph,
     Heatmap,
     Lines,
     Node,
@@ -28,6 +29,7 @@ from engines.figures import (
 from engines.result import Result, Step
 
 VECTOR, MATRIX = Array.of([1.0, 2.0]), Array.of([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+PLACES, PAIRS, GROUPS = Array.of([[0.0, 1.0], [1.0, 0.5], [2.0, 0.0]]), Array.of([[0, 1], [1, 2]]), Array.of([0, 1, 1])
 NODES = (Node("root"), Node("a", 0, "note", "kept"), Node("b", 0), Node("c", 1, state="best"))
 
 FIGURES: list[Figure] = [
@@ -44,6 +46,7 @@ FIGURES: list[Figure] = [
     Heatmap("bare", "title", MATRIX),
     Tree("tree", "title", NODES),
     Tree("no nodes", "title", ()),
+    Graph("graph", "title", ("a", "b", "c"), PLACES, PAIRS, ("g", "h"), GROUPS, (2,), "odd one out"),
     table("table", "title", ("a", "b"), [(1, "x"), (2.5, None)], align="lr"),
 ]
 
@@ -71,6 +74,7 @@ def _leaves_are_plain(value: Any) -> bool:
         {"kind": "table"},
         {"kind": "lines", "name": "l", "title": "t", "series": [{"label": "a"}]},
         {"kind": "lines", "name": "l", "title": "t", "series": [{"label": "a", "x": [1], "y": [1]}]},
+        {"kind": "graph", "name": "g", "title": "t", "labels": [], "places": MATRIX, "edges": MATRIX, "groups": []},
         {"kind": "tree", "name": "t", "title": "t", "nodes": 3},
         {"kind": "heatmap", "name": "h", "title": "t", "matrix": VECTOR},
         {"kind": "bars", "name": "b", "title": "t", "labels": [], "groups": [], "heights": MATRIX, "x": 1},
@@ -97,6 +101,12 @@ def test_data_of_no_figure_are_refused(data: dict[str, Any]) -> None:
         lambda: Heatmap("h", "", VECTOR),
         lambda: Heatmap("h", "", MATRIX, ("r",)),
         lambda: Heatmap("h", "", MATRIX, (), ("x", "y")),
+        lambda: Graph("g", "", ("a", "b"), PLACES, PAIRS, ("g", "h"), GROUPS),
+        lambda: Graph("g", "", ("a", "b", "c"), MATRIX, PAIRS, ("g", "h"), GROUPS),
+        lambda: Graph("g", "", ("a", "b", "c"), PLACES, GROUPS, ("g", "h"), GROUPS),
+        lambda: Graph("g", "", ("a", "b", "c"), PLACES, Array.of([[0, 3]]), ("g", "h"), GROUPS),
+        lambda: Graph("g", "", ("a", "b", "c"), PLACES, PAIRS, ("g",), GROUPS),
+        lambda: Graph("g", "", ("a", "b", "c"), PLACES, PAIRS, ("g", "h"), GROUPS, (-1,)),
         lambda: Tree("t", "", (Node("root", 0),)),
         lambda: Tree("t", "", (Node("root"), Node("another root"))),
         lambda: Tree("t", "", (Node("root"), Node("child of a later one", 2), Node("later", 0))),
@@ -104,7 +114,7 @@ def test_data_of_no_figure_are_refused(data: dict[str, Any]) -> None:
     ],
 )
 def test_what_does_not_fit_together_is_refused_where_it_is_made(make: Callable[[], Figure]) -> None:
-    with pytest.raises(ValueError, match=r"series|bars|heat map|tree"):
+    with pytest.raises(ValueError, match=r"series|bars|heat map|tree|graph"):
         make()
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from engines import corpus
 from engines.corpus import Harvest, Pair, docstrings, find, installed, kept, sources, split, spoken
 from engines.docstring_task import by_files, by_pairs, lead, neighbours_summaries, split_rows, typical_length
-from engines.lookup import inverse_document_frequency, literal_similarities, nearest, similarities
+from engines.similar_texts import inverse_document_frequency, literal_similarities, nearest, similarities
 from engines.rouge import (
     literal_longest_common_subsequence,
     longest_common_subsequence,

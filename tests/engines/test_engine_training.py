@@ -10,10 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.accumulation import accumulate
 from engines.arrays import Array
 from engines.fields import BadData, read
 from engines.figures import Lines, Table
-from engines.parameters.training import Accumulation, ZeroGrad
+from engines.parameters.accumulation import Accumulation
+from engines.parameters.training import ZeroGrad
 from engines.registry import draw, execute
 from engines.result import Result
 from engines.run import Run
@@ -21,7 +23,6 @@ from engines.training import (
     ZERO_GRAD_LOOPS,
     Problem,
     Record,
-    accumulate,
     train,
     train_without_clearing,
     watch,
@@ -130,7 +131,7 @@ def test_batch_normalisation_fails_the_equality_test_and_layer_normalisation_pas
     values = result_of(Accumulation(), seed).values
     assert values["fails"] == "batchnorm"
     logits, gradients = values["logits"], values["gradient_errors"]
-    assert [len(rows) for rows in logits.values()] == [6, 6]
+    assert [len(rows) for rows in logits.values()] == [6, 6, 6]
     assert max(logits["layernorm"]) < 1e-12
     assert max(gradients["layernorm"]) < 1e-12
     assert logits["batchnorm"][0] == 0
@@ -157,7 +158,7 @@ def test_the_equality_test_does_not_hang_on_torchs_own_generator() -> None:
 
 def test_groups_over_all_channels_look_at_one_example_alone() -> None:
     """The network called layernorm gives an example the same logits whoever stands beside it."""
-    from engines.training import NormalisedNet
+    from engines.accumulation import NormalisedNet
 
     torch.manual_seed(0)
     x = torch.randn(6, 3, 8, 8, dtype=torch.float64)
@@ -242,3 +243,29 @@ def test_the_figures() -> None:
 def test_parameters_that_make_no_sense(change: dict[str, Any]) -> None:
     with pytest.raises(BadData):
         read(Accumulation, change)
+
+
+def test_normalisations_that_look_at_one_example_survive_every_cut() -> None:
+    found = result_of(Accumulation()).values
+    assert {norm: max(rows) > 1e-3 for norm, rows in found["logits"].items()} == {
+        "batchnorm": True,
+        "layernorm": False,
+        "groupnorm": False,
+    }
+    for norm in ("layernorm", "groupnorm"):
+        assert max(found["logits"][norm]) < 1e-13
+        assert max(found["gradient_errors"][norm]) < 1e-13
+    assert 0.01 < max(found["gradient_errors"]["batchnorm"]) < 0.6
+
+
+def test_e35_the_fine_print_of_accumulation() -> None:
+    assert max(result_of(Accumulation(mode="eval")).values["logits"]["batchnorm"]) < 1e-13
+    # A mean of means is no mean over all, whatever the normalisation.
+    assert 0.01 < result_of(Accumulation()).values["uneven_error"] < 0.5
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))(torch.randn(1, 4))
+    norm = nn.BatchNorm1d(4)
+    for _ in range(8):
+        norm(torch.randn(4, 4))
+    assert norm.num_batches_tracked is not None
+    assert int(norm.num_batches_tracked) == 8

@@ -14,6 +14,7 @@ from engines.run import Run
 from engines.search import LanguageModel, beam_search, exhaustive_search, greedy_search, power_penalty
 from engines.transformer import Config, Decoder, EncoderDecoder, initialise, literal_attention
 from engines.transformer_decoding import CachedTransformer, SharedCacheTransformer
+from tests.engines.gpt2 import gpt2_pair
 
 SMALL = Config(vocab_size=11, d_model=16, n_heads=2, n_layers=2, d_ff=24, max_length=24)
 CONFIGS = [
@@ -86,10 +87,16 @@ def test_beam_search_finds_the_same_with_and_without_caches() -> None:
     model, prompts = ready(Decoder(SMALL)), prompts_of(4, 3)
     for eos in (None, 2):
         wanted = beam_search(literal(model, prompts), 12, 5, eos=eos, penalty=power_penalty(0.8))
-        for cached in (CachedTransformer(model, prompts, 15), SharedCacheTransformer(model, prompts)):
+        models: list[LanguageModel[Any]] = [
+            CachedTransformer(model, prompts, 15),
+            SharedCacheTransformer(model, prompts),
+        ]
+        for cached in models:
             found = beam_search(cached, 12, 5, eos=eos, penalty=power_penalty(0.8))
             assert torch.equal(found.sequences, wanted.sequences)
             torch.testing.assert_close(found.scores, wanted.scores, rtol=0, atol=1e-10)
+            assert not found.scores.is_inference()  # what comes out can be used in training
+            assert not found.sequences.is_inference()
 
 
 def test_a_wide_beam_on_a_transformer_is_exhaustive_search() -> None:
@@ -111,7 +118,7 @@ def test_an_encoder_decoder_keeps_its_source() -> None:
 
         def alone(tokens: Tensor, i: int = i) -> Tensor:
             rows = len(tokens)
-            logits = model(source[i].expand(rows, -1), tokens, mask[i].expand(rows, -1))
+            logits: Tensor = model(source[i].expand(rows, -1), tokens, mask[i].expand(rows, -1))
             return logits[:, -1].log_softmax(-1)
 
         wanted = beam_search(PrefixModel(alone, starts[i : i + 1]), 8, 4, eos=5)
@@ -138,64 +145,7 @@ def test_what_the_shared_cache_cannot_do_is_refused() -> None:
 
 # -- transformers
 
-
-def gpt2_pair(vocabulary: int, seed: int) -> tuple[Any, Decoder]:
-    """A random GPT-2 of transformers, and ours with the same weights."""
-    transformers = pytest.importorskip("transformers")
-    torch.manual_seed(seed)
-    theirs = transformers.GPT2LMHeadModel(
-        transformers.GPT2Config(
-            vocab_size=vocabulary,
-            n_positions=64,
-            n_embd=32,
-            n_layer=2,
-            n_head=2,
-            initializer_range=0.4,
-            bos_token_id=None,
-            eos_token_id=None,
-        )
-    ).eval()
-    theirs.generation_config.pad_token_id = 0
-    ours = Decoder(
-        Config(
-            vocab_size=vocabulary,
-            d_model=32,
-            n_heads=2,
-            n_layers=2,
-            d_ff=128,
-            max_length=64,
-            activation="gelu_tanh",
-            scale_embeddings=False,
-        )
-    ).eval()
-    copy_gpt2(theirs, ours)
-    return theirs, ours
-
-
-@torch.no_grad()
-def copy_gpt2(theirs: Any, ours: Decoder) -> None:
-    """Copy all weights; GPT-2 keeps its matrices as (in, out), and queries, keys and values in one."""
-    gpt, stack, width = theirs.transformer, ours.stack, ours.config.d_model
-    assert ours.embedding.learned is not None
-    ours.embedding.tokens.weight.copy_(gpt.wte.weight)
-    ours.embedding.learned.weight.copy_(gpt.wpe.weight)
-    stack.last_norm.load_state_dict(gpt.ln_f.state_dict())
-    block: Any
-    for block, other in zip(stack.blocks, gpt.h, strict=True):
-        block.attention_norm.load_state_dict(other.ln_1.state_dict())
-        block.feed_forward_norm.load_state_dict(other.ln_2.state_dict())
-        weight, bias = other.attn.c_attn.weight.T, other.attn.c_attn.bias
-        block.attention.query.weight.copy_(weight[:width])
-        block.attention.query.bias.copy_(bias[:width])
-        block.attention.key_value.weight.copy_(weight[width:])
-        block.attention.key_value.bias.copy_(bias[width:])
-        for layer, source in (
-            (block.attention.output, other.attn.c_proj),
-            (block.feed_forward.expand, other.mlp.c_fc),
-            (block.feed_forward.contract, other.mlp.c_proj),
-        ):
-            layer.weight.copy_(source.weight.T)
-            layer.bias.copy_(source.bias)
+SIZES = dataclasses.replace(SMALL, vocab_size=13, d_model=32, d_ff=128, max_length=64)
 
 
 @pytest.mark.parametrize(("eos", "power"), [(None, 0.0), (3, 0.0), (3, 1.0), (3, 0.6), (3, -0.5)])
@@ -204,7 +154,7 @@ def test_beam_search_is_generate_of_transformers(eos: int | None, power: float, 
     """Same sequences in the same order, scores to 1e-4, several prompts at once, over four random models."""
     ended = False
     for seed in range(4):
-        theirs, ours = gpt2_pair(vocabulary=13, seed=seed)
+        theirs, ours = gpt2_pair(SIZES, seed)
         prompts = torch.randint(4, 13, (3, 5), generator=torch.Generator().manual_seed(seed))
         wanted = theirs.generate(
             prompts,
@@ -230,7 +180,7 @@ def test_beam_search_is_generate_of_transformers(eos: int | None, power: float, 
 
 
 def test_greedy_search_is_generate_of_transformers() -> None:
-    theirs, ours = gpt2_pair(vocabulary=13, seed=1)
+    theirs, ours = gpt2_pair(SIZES, seed=1)
     prompts = torch.randint(4, 13, (3, 5), generator=torch.Generator().manual_seed(1))
     wanted = theirs.generate(
         prompts,

@@ -6,7 +6,7 @@ import math
 import random
 
 from engines.arrays import Array
-from engines.figures import Bars, Figure, Heatmap, Lines, Node, Tree, line, table
+from engines.figures import Bars, Figure, Graph, Heatmap, Lines, Node, Tree, line, table
 
 
 def training() -> Lines:
@@ -161,6 +161,26 @@ def costs() -> object:
     )
 
 
+def club() -> Graph:
+    """Two rings that share an edge."""
+    rings = [(math.cos(math.tau * i / 8), math.sin(math.tau * i / 8)) for i in range(8)]
+    places = [(x - 1.5, y) for x, y in rings] + [(x + 1.5, y / 2) for x, y in rings]
+    places = [(round(x, 3), round(y, 3)) for x, y in places]
+    edges = [(8 * ring + i, 8 * ring + (i + 1) % 8) for ring in (0, 1) for i in range(8)] + [(0, 12), (1, 5), (2, 12)]
+    return Graph(
+        "club",
+        "Two rings and the edges between them",
+        tuple(map(str, range(1, 17))),
+        Array.of(places),
+        Array.of(edges),
+        ("left", "right"),
+        Array.of([0] * 8 + [1] * 3 + [0] + [1] * 4),
+        (11,),
+        "misplaced",
+        "Node 12 is told by its neighbours, and one of them is in the other ring.",
+    )
+
+
 SAMPLES: dict[str, Figure] = {
     "training": training(),
     "approximation": approximation(),
@@ -170,5 +190,6 @@ SAMPLES: dict[str, Figure] = {
     "attention": attention(),
     "long-attention": long_attention(),
     "beams": beams(),
+    "club": club(),
     "costs": costs(),  # type: ignore[dict-item]
 }

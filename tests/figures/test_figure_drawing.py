@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,11 @@ from rich.style import Style
 from rich.text import Text
 
 from engines.arrays import Array
-from engines.figures import Bars, Figure, Heatmap, Lines, Node, Tree, line, table
+from engines.figures import Bars, Figure, Graph, Heatmap, Lines, Node, Tree, line, table
 from tests.figures.figure_samples import SAMPLES
 from workbench.figures import shades
 from workbench.figures.curves import axes, on_grid, prepare
+from workbench.figures.describe import describe
 from workbench.figures.draw import draw
 from workbench.figures.look import ANSI, DEFAULT, MONO, Look
 
@@ -269,3 +271,51 @@ def test_nothing_heavy_is_imported_before_something_is_drawn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["[]", "[]"]
+
+
+# -- graphs
+
+
+def dense(n: int) -> Graph:
+    """n nodes at one place, each joined to the next."""
+    return Graph(
+        "dense",
+        "",
+        tuple(map(str, range(n))),
+        Array.of([[1.0, 1.0]] * n),
+        Array.of([[i, (i + 1) % n] for i in range(n)]),
+        ("left", "right"),
+        Array.of([i % 2 for i in range(n)]),
+        (n - 1,),
+        "odd",
+    )
+
+
+@pytest.mark.parametrize("look", [DEFAULT, MONO, ASCII])
+def test_nodes_at_one_place_stand_beside_each_other_or_are_counted(look: Look) -> None:
+    for n in (5, 60, 300):
+        text = draw(dense(n), 60, 20, look).plain
+        legend, *canvas = text.split("\n")
+        assert "left" in legend
+        told = [canvas.pop()] if canvas[-1].endswith("not shown") else []
+        shown = sum("".join(canvas).count(look.mark(i)) for i in (0, 1))
+        hidden = int(told[0].split()[0]) if told else 0
+        assert shown + hidden == n
+        assert bool(hidden) is (n == 300)
+        assert f"[{look.mark((n - 1) % 2)}{n - 1}]" in text, "who is singled out is always there"
+
+
+def test_a_graph_tells_its_groups_and_who_is_singled_out() -> None:
+    text = draw(SAMPLES["club"], 80, 20, MONO).plain
+    assert "● left   ▲ right   [ ] misplaced" in text
+    assert "[●12]" in text
+    words = describe(SAMPLES["club"])
+    assert "graph of 16 nodes and 19 edges. left: 9 nodes. right: 7 nodes. misplaced: 12." in words
+    assert re.search(r"^ +1 +left .* 2 8 13$", words, re.MULTILINE)
+
+
+def test_a_graph_of_places_that_are_no_numbers_says_so() -> None:
+    lost = dataclasses.replace(dense(2), places=Array.of([[math.nan, 0.0], [0.0, math.inf]]))
+    assert "no nodes to draw" in draw(lost, 60, 20, MONO).plain
+    half = dataclasses.replace(dense(2), places=Array.of([[1.0, 0.0], [0.0, math.inf]]))
+    assert "1 node not shown" in draw(half, 60, 20, MONO).plain

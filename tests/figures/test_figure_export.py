@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from engines.arrays import Array
-from engines.figures import Bars, Figure, Heatmap, Lines, Tree, line, to_plain
+from engines.figures import Bars, Figure, Graph, Heatmap, Lines, Tree, line, to_plain
 from tests.figures.figure_samples import SAMPLES
 from workbench.figures.describe import describe
 from workbench.figures.export import save
@@ -30,6 +30,8 @@ def words_in(figure: Figure) -> set[str]:
         return {figure.title, *figure.rows, *figure.columns}
     if isinstance(figure, Tree):
         return {figure.title, *(node.label for node in figure.nodes), *(node.note for node in figure.nodes)}
+    if isinstance(figure, Graph):
+        return {figure.title, *figure.labels, *figure.groups, figure.singled_label}
     return {figure.title, *figure.columns, *(cell for row in figure.rows for cell in row)}
 
 

@@ -18,7 +18,7 @@ from rich.style import Style
 from rich.text import Text
 
 from engines.arrays import Array
-from engines.figures import Bars, Figure, Heatmap, Lines, Node, Series, Table, Tree
+from engines.figures import Bars, Figure, Graph, Heatmap, Lines, Node, Series, Table, Tree
 from workbench.figures.describe import describe
 from workbench.figures.draw import draw
 from workbench.figures.export import as_csv, as_json, as_svg, as_text
@@ -100,6 +100,28 @@ def trees(draw_: st.DrawFn) -> Tree:
     return Tree("t", draw_(texts), tuple(nodes), draw_(texts))
 
 
+@st.composite
+def graphs(draw_: st.DrawFn) -> Graph:
+    labels = draw_(st.lists(texts, max_size=30))
+    groups = draw_(st.lists(texts, min_size=1, max_size=10))
+    n = len(labels)
+    nodes = st.integers(0, max(0, n - 1))
+    ends = draw_(st.lists(nodes, max_size=80)) if n else []
+    ends = ends[: len(ends) // 2 * 2]
+    return Graph(
+        "g",
+        draw_(texts),
+        tuple(labels),
+        draw_(arrays(n, 2)),
+        Array("int64", (len(ends) // 2, 2), Array.of([*ends, 0]).data[:-8]),
+        tuple(groups),
+        Array("int64", (n,), Array.of([*(draw_(st.integers(0, len(groups) - 1)) for _ in labels), 0]).data[:-8]),
+        tuple(draw_(st.lists(nodes, max_size=3))) if n else (),
+        draw_(texts),
+        draw_(texts),
+    )
+
+
 tables = st.builds(
     Table,
     texts,
@@ -109,7 +131,7 @@ tables = st.builds(
     st.text("lrc", max_size=8),
     texts,
 )
-figures: st.SearchStrategy[Figure] = st.one_of(lines, bars(), heatmaps(), trees(), tables)
+figures: st.SearchStrategy[Figure] = st.one_of(lines, bars(), heatmaps(), trees(), graphs(), tables)
 
 
 def styles_of(text: Text) -> list[Style]:

@@ -358,3 +358,16 @@ def test_no_fault_of_an_author_ends_the_lint(linted: Linted, old: str, new: str)
     found = linted(cost__sample=COST.replace(old, new))
     assert found
     assert all(line.startswith("pack/cost/sample.yaml:") for line in found)
+
+
+def test_a_folder_without_exercises_is_no_proof(tmp_path: Path, compute: LocalCompute) -> None:
+    (tmp_path / "empty").mkdir()
+    [problem] = lint([str(tmp_path / "empty")], 0, compute).problems
+    assert "holds no exercises" in problem.message
+
+
+def test_a_folder_among_the_files_of_a_topic_hides_none_of_them(tmp_path: Path, compute: LocalCompute) -> None:
+    topic = tmp_path / "attention"
+    (topic / "drafts").mkdir(parents=True)
+    (topic / "sample.yaml").write_text(SAMPLE)
+    assert lint([str(topic)], 0, compute).exercises == 1

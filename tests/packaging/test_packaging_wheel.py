@@ -38,7 +38,7 @@ def files(folder: str, pattern: str) -> set[str]:
 
 
 def test_the_wheel_holds_the_two_packages_with_their_data_no_tests_and_no_caches(names: set[str]) -> None:
-    code = {*files("workbench", "*.py"), *files("engines", "*.py"), "engines/py.typed"}
+    code = {*files("workbench", "*.py"), *files("engines", "*.py"), *files("engines", "*.csv"), "engines/py.typed"}
     data = {f"workbench/data/{name}" for name in (*files("exercises", "*.yaml"), *files("themes", "*.yaml"))}
     info = {f"{INFO}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
     assert len(code) > 100

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from engines.parameters.attention import Argmax
+from engines.parameters.accumulation import Accumulation
+from engines.parameters.argmax import Argmax
 from engines.parameters.complexity import AttentionCost
 from engines.parameters.decoding import Beam
-from engines.parameters.training import Accumulation
 from workbench.spec.exercise import ChoicePart, Option
 from workbench.statement import Ink, draw_given, draw_markdown, option_lines
 

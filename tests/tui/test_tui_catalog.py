@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.tui_harness import lines, open_exercise, running, shown, until
+from tests.tui.tui_harness import lines, make_app, open_exercise, running, shown, until
 from workbench import paths
 from workbench.catalog import Catalog
 from workbench.compute.local import LocalCompute
@@ -49,7 +49,17 @@ async def test_details_follow_the_cursor(compute: LocalCompute) -> None:
     async with running(compute) as (app, pilot):
         await pilot.press("down")
         await until(pilot, lambda: "difficulty 2 of 5" in shown(app))
-        assert "002_b0b2a86516ddf2e1.txt, question 5" in shown(app)
+        assert "EECS 182, homework 6 (fall 2022), question 5" in shown(app)
+
+
+async def test_nothing_is_said_to_be_missing_before_the_list_is_read(
+    compute: LocalCompute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CatalogScreen, "in_background", lambda *_: None)
+    app = make_app(compute)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "reading exercises" in lines(app)[0])
+        assert "no exercise here" not in shown(app)
 
 
 async def test_typing_searches_titles_tags_and_statements(compute: LocalCompute) -> None:

@@ -157,10 +157,24 @@ async def test_a_program_is_mended_in_the_editor(compute: LocalCompute) -> None:
 async def test_a_program_that_python_cannot_read_is_no_attempt(compute: LocalCompute) -> None:
     async with running(compute, size=(120, 40)) as (app, pilot):
         await open_exercise(app, pilot, "debug/zero-grad")
-        app.screen.query_one(TextArea).text = "def train(:\n"
+        editor = app.screen.query_one(TextArea)
+        editor.text = "def train(:\n"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "line 1" in shown(app))
+        await until(pilot, lambda: "line 1" in shown(app) and "not checked" in shown(app))
+        editor.text = "def train():\n    pass\n"
+        await until(pilot, lambda: "line 1" not in shown(app) and "not checked" not in shown(app))
     assert attempts() == []
+
+
+async def test_a_long_message_is_shown_to_its_end(compute: LocalCompute) -> None:
+    async with running(compute, size=(60, 15)) as (app, pilot):
+        await open_exercise(app, pilot, "attention/argmax")
+        store = app.workplace.store
+        store.warning = f"progress cannot be written: {'/long' * 12}. The session goes on, but nothing is kept."
+        await type_text(pilot, "3 11 5 2")
+        await pilot.press("enter")
+        await until(pilot, lambda: "nothing is kept." in " ".join(shown(app).split()))
+        assert "enter check" in lines(app)[-1], "the keys keep their place"
 
 
 async def test_a_check_that_fails_says_so_and_loses_nothing(

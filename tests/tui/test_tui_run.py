@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tests.tui.tui_harness import lines, open_exercise, running, shown, until
 from workbench.compute.local import LocalCompute
-from workbench.compute.messages import Cancelled, Finished, Progress
+from workbench.compute.messages import Cancelled, Failed, Finished, Progress
 from workbench.tui.exercise_screen import ExerciseScreen
 from workbench.tui.run_screen import RunScreen
+from workbench.tui.text_screen import TextScreen
 
 
 async def test_a_run_shows_its_figures_and_where_it_ran(compute: LocalCompute) -> None:
@@ -88,3 +89,35 @@ async def test_values_can_be_read(compute: LocalCompute) -> None:
         await until(pilot, lambda: "done in" in shown(app) or "kept from" in shown(app))
         await pilot.press("v")
         await until(pilot, lambda: "output = [1, 4, 3]" in shown(app))
+
+
+async def test_values_are_written_as_answers_are_and_to_their_end(compute: LocalCompute) -> None:
+    async with running(compute) as (app, pilot):
+        await open_exercise(app, pilot, "beam/two-words")
+        await pilot.press("f5")
+        await until(pilot, lambda: "done in" in shown(app) or "kept from" in shown(app))
+        await pilot.press("v")
+        await until(pilot, lambda: "stored_2 = neural network; network neural" in shown(app))
+        assert "…" not in shown(app)
+
+
+async def test_a_figure_is_put_into_words(compute: LocalCompute) -> None:
+    async with running(compute) as (app, pilot):
+        await open_exercise(app, pilot, "attention/argmax")
+        await pilot.press("f5")
+        await until(pilot, lambda: "done in" in shown(app) or "kept from" in shown(app))
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, TextScreen))
+        assert "heat map of 2 by 4" in shown(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
+async def test_why_a_run_failed_is_told_to_its_end(compute: LocalCompute) -> None:
+    async with running(compute) as (app, pilot):
+        await open_exercise(app, pilot, "attention/argmax")
+        await pilot.press("f5")
+        await until(pilot, lambda: "done in" in shown(app) or "kept from" in shown(app))
+        advice = "its largest sizes are lengths = 4096, features = 512; halve the first, or set dtype = float32"
+        app.screen.post_message(RunScreen.Heard(Failed("x", "out_of_memory", "there was no memory left", advice)))
+        await until(pilot, lambda: "or set dtype = float32" in " ".join(shown(app).split()))

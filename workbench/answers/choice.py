@@ -70,7 +70,8 @@ class Choice:
         want = set(_ids(key.value(part.expect)) if part.expect else part.answer)
         got = set(answer)
         if got == want:
-            return correct()
+            every = f"All {len(part.options)} options are judged rightly."
+            return correct(every if part.select == "many" else "That is it.")
         astray = [option for option in part.options if (option.id in got) != (option.id in want)]
         message = next((option.say for option in astray if option.say), "That is not it.")
         witness: dict[str, Any] = {"chosen": sorted(got)}

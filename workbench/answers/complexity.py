@@ -26,6 +26,9 @@ SENTENCES = {
 }
 
 
+AS_FAST = "It grows neither faster nor slower than the right answer."
+
+
 class Complexity:
     """A formula in the letters of the question, understood as a growth class."""
 
@@ -72,7 +75,7 @@ class Complexity:
         for comparison, say in comparisons:
             if comparison.relation == "equal":
                 note = "correct" if not say else "correct-under-assumption"
-                return correct(f"Right. {say}".strip(), note=note, figure=figure)
+                return correct(say or AS_FAST, note=note, figure=figure)
         comparison = comparisons[0][0]
         witnesses = [witness for witness in (comparison.above, comparison.below) if witness]
         sentences = [
@@ -80,6 +83,9 @@ class Complexity:
             *(_sentence(witness, above=witness is comparison.above) for witness in witnesses),
         ]
         witness = {"yours": show(answer.tree), **_as_data(comparison)}
+        if figure is not None and not any(_grows(each, key.value(key.part.measured)["along"]) for each in witnesses):
+            elsewhere = f"What refutes the claim is not on this axis: {witnesses[0].sentence}."
+            figure = dataclasses.replace(figure, caption=f"{elsewhere} {figure.caption}")
         return wrong(NOTES[comparison.relation], " ".join(sentences), witness=witness, figure=figure)
 
     def _compare(self, answer: Formula, key: Key) -> list[tuple[Comparison, str]]:
@@ -105,6 +111,12 @@ def _sentence(witness: Witness, *, above: bool) -> str:
     start = witness.sentence[0].upper() + witness.sentence[1:]
     larger, smaller = ("your", "the right answer's") if above else ("the right answer's", "your")
     return f"{start}: {larger} {witness.term} outgrows {smaller} {witness.against}."
+
+
+def _grows(witness: Witness, along: str) -> bool:
+    """Whether a variable grows on the way that shows it, so that a curve along it may show it as well."""
+    ray = witness.ray
+    return ray is None or bool(dict(zip(ray.names, ray.exponents, strict=True)).get(along, 0))
 
 
 def _as_data(comparison: Comparison) -> dict[str, Any]:

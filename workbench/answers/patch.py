@@ -12,7 +12,7 @@ from typing import Any
 from engines.arrays import Array
 from engines.figures import Lines, line
 from engines.result import Result
-from workbench.answers.compare import apart, differing, index_of, ordinal
+from workbench.answers.compare import apart, differing, in_words, index_of, ordinal
 from workbench.answers.complexity import with_series
 from workbench.answers.formula import Unreadable
 from workbench.answers.verdict import Bench, Key, Status, Verdict, correct, undecided, wrong
@@ -128,26 +128,32 @@ def _ended_badly(outcome: Outcome, part: Any) -> Verdict:
 
 def _compared(outcome: Outcome, fresh: Result, part: Any) -> Verdict:
     figure = _figure(outcome, fresh, part)
-    tolerances = []
+    tolerances: dict[str, list[str]] = {}
     for output in part.outputs:
         want = Array.of(fresh.values[output.expect])
         comparison = Comparison(rtol=output.rtol, atol=output.atol)
-        tolerances.append(f"{output.name} within {output.atol:g} plus {output.rtol:g} of its size")
+        within = in_words(comparison)
+        tolerances.setdefault(within, []).append(output.name)
         got = _as_array(outcome.outputs.get(output.name))
         if got is not None and got.shape == want.shape and not differing(got.flat(), want.flat(), comparison):
             continue
-        more: dict[str, Any] = {"figure": figure, "isolation": outcome.level, "tolerance": tolerances[-1]}
+        more: dict[str, Any] = {"figure": figure, "isolation": outcome.level, "tolerance": f"{output.name} {within}"}
         mistake = _mistake(got, output, fresh, part) if got is not None else None
         witness = _witness(got, want, output, comparison)
         if mistake is not None:
             return wrong(mistake.note, mistake.say, witness=witness, **more)
         return wrong(output.note, f"{output.say} {_evidence(witness)}".strip(), witness=witness, **more)
     return correct(
-        "Right: on fresh data it does the same as the reference.",
+        "On fresh data it does the same as the reference.",
         figure=figure,
         isolation=outcome.level,
-        tolerance="; ".join(tolerances),
+        tolerance="; ".join(f"{_listed(names)} {within}" for within, names in tolerances.items()),
     )
+
+
+def _listed(names: list[str]) -> str:
+    """Names as a sentence lists them."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _mistake(got: Array, output: Output, fresh: Result, part: Any) -> Mistake | None:

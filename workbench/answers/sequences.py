@@ -55,7 +55,7 @@ class Sequences:
         want = [tuple(sequence) for sequence in key.value(key.part.expect)]
         got = list(answer)
         if got == want or (not key.part.ordered and sorted(got) == sorted(want)):
-            return correct()
+            return correct("These and no others." if len(want) > 1 else "That is the one.")
         lengths = {len(sequence) for sequence in want}
         odd = next((sequence for sequence in got if len(sequence) not in lengths), None)
         if odd is not None and len(lengths) == 1:

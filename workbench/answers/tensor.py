@@ -59,7 +59,8 @@ class Tensor:
         if squeezed(answer.shape) == squeezed(want.shape):
             answer = Array(answer.dtype, want.shape, answer.data)
         if answer.shape == want.shape and not differing(answer.flat(), want.flat(), key.part.comparison):
-            return correct(tolerance=tolerance)
+            every = f"All {want.size} entries are right."
+            return correct(every if want.size > 1 else "That is the value.", tolerance=tolerance)
         mistake = self._mistake(answer, key)
         if mistake is not None:
             return wrong(mistake.note, mistake.say, tolerance=tolerance, witness=_first(answer, want, key))

@@ -85,6 +85,14 @@ class Catalog:
         names = {row["id"]: row for row in self.assignments}
         raise UnknownExercise(f"there is no assignment '{shortened(assignment_id)}'{near(assignment_id, names)}")
 
+    def origin(self, row: Row) -> str:
+        """Where an exercise comes from: the assignment made of its sheet, or the sheet's file; "" if not told."""
+        if not row["source"]:
+            return ""
+        sheet, question = row["source"]
+        titles = (assignment["title"] for assignment in self.assignments if assignment["sheet"] == sheet)
+        return f"{next(titles, sheet)}, question {question}"
+
     def topics(self) -> list[str]:
         """The topics, in the order of the list."""
         return list(dict.fromkeys(row["topic"] for row in self.rows))

@@ -78,7 +78,7 @@ def _run(to: argparse.ArgumentParser) -> None:
     to.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="set a parameter")
     to.add_argument("--seed", metavar="N", type=_whole, default=0, help="seed of all random numbers")
     to.add_argument("--device", metavar="D", default="auto", help="auto, cpu, cuda:0, …")
-    to.add_argument("--dtype", metavar="T", default="", help="float32, float64 or bfloat16; the engine's own by default")
+    to.add_argument("--dtype", metavar="T", default="", help="float32, float64 or bfloat16; else the engine's own")
     to.add_argument("--save", metavar="FILE", help="save the figures: .json, .csv, .txt or .svg")
     _json(to)
 

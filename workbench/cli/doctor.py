@@ -20,6 +20,8 @@ from workbench.sandbox import LEVEL, LEVEL_NAME
 from workbench.session import ComputeError, Workplace
 
 START_SECONDS = 120.0
+# Facts that say themselves what they are.
+PLAIN = ("path", "device", "name")
 
 
 def main(options: Namespace) -> int:
@@ -123,7 +125,7 @@ def _words(value: Any) -> str:
     if isinstance(value, int) and value > 1 << 24:
         return f"{value / 2**30:.1f} GiB"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_words(item)}" if name != "path" else str(item) for name, item in value.items())
+        return ", ".join(str(item) if name in PLAIN else f"{name} {_words(item)}" for name, item in value.items())
     if isinstance(value, list):
         return "; ".join(map(_words, value)) or "none"
-    return str(value)
+    return str(value) or "none"

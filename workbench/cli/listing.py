@@ -39,11 +39,12 @@ def main(options: Namespace | SimpleNamespace) -> int:
     for text in warnings:
         print_line(f"warning: {text}", to=sys.stderr)
     topic = ""
+    column = max((len(row["id"]) for row in rows), default=0)
     for row in rows:
         if row["topic"] != topic and not options.assignment:
             topic = row["topic"]
             print_line(topic)
-        print_line(line(row, shares.get(row["id"], {})))
+        print_line(line(row, shares.get(row["id"], {}), column))
     return FINE
 
 
@@ -88,13 +89,13 @@ def status(row: Row, shares: dict[str, float]) -> str:
     return "broken" if row["broken"] else status_of([part["id"] for part in row["parts"]], shares)
 
 
-def line(row: Row, shares: dict[str, float]) -> str:
-    """One row of the list, as wide as the terminal."""
+def line(row: Row, shares: dict[str, float], column: int) -> str:
+    """One row of the list, as wide as the terminal, its id in a column of that width; a fault is told to its end."""
     mark = sign(status(row, shares), ascii_only=not is_unicode())
     if row["broken"]:
-        return f"  {mark} {row['id']:<26} {row['broken'][0]}"[: max(width(), 60)]
+        return f"  {mark} {row['id']:<{column}}  {row['broken'][0]}"
     done = sum(shares.get(part["id"], 0.0) >= 1.0 for part in row["parts"])
-    facts = f"{done}/{len(row['parts'])} parts  {'*' * row['difficulty']:<5} {row['minutes']:>3} min"
-    room = max(20, width() - len(facts) - 32)
+    facts = f"{done}/{len(row['parts'])}  {'*' * row['difficulty']:<5} {row['minutes']:>3} min"
+    room = max(20, width() - column - len(facts) - 9)
     title = row["title"] if len(row["title"]) <= room else row["title"][: room - 3] + "..."
-    return f"  {mark} {row['id']:<26} {title:<{room}} {facts}"
+    return f"  {mark} {row['id']:<{column}}  {title:<{room}}  {facts}"

@@ -10,20 +10,22 @@ import sys
 import uuid
 from argparse import Namespace
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from engines.arrays import Array, to_json
+from engines.arrays import to_json
 from engines.fields import BadData, Fault, plain, read
 from engines.parameters import Parameters
 from engines.result import Result
 from workbench.catalog import shortened
 from workbench.cli import FINE, UsageError
 from workbench.cli.engines import engine_named
-from workbench.cli.output import console, is_unicode, print_json, print_line
+from workbench.cli.output import console, is_unicode, print_json, print_line, width
 from workbench.compute.handle import ComputeError, Handle
 from workbench.compute.messages import Ending, Finished, Job, Progress, Started
 from workbench.files import not_replaceable
 from workbench.session import Workplace
+from workbench.session.values import in_words
 
 if TYPE_CHECKING:
     from engines.figures import Figure
@@ -165,25 +167,13 @@ def _print(started: Started | None, finished: Finished, result: Result) -> None:
     )
     print_line(f"on {where}, {finished.dtype}{threads}, {finished.elapsed:.2f} s")
     for name, value in result.values.items():
-        print_line(f"  {name} = {brief(value)}")
+        for line in wrap(f"{name} = {in_words(value)}", width() - 1, initial_indent="  ", subsequent_indent="      "):
+            print_line(line)
     for figure in result.figures:
         print_line()
         print_figure(figure)
     for note in result.notes:
         print_line(note)
-
-
-def brief(value: Any, limit: int = 66) -> str:
-    """A value on one line."""
-    from workbench.answers.tensor import written
-
-    if isinstance(value, Array):
-        text = written(value) if value.size <= 64 else ""
-        return text if text and len(text) <= limit else f"{value.dtype} of shape {list(value.shape)}"
-    if isinstance(value, dict):
-        return "{" + ", ".join(value)[: limit - 2] + "}"
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def print_figure(figure: Figure) -> None:

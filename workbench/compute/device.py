@@ -33,7 +33,7 @@ def resolve(request: str) -> torch.device:
         index = device.index or 0
         if index < torch.cuda.device_count():
             return torch.device("cuda", index)
-    raise NoDevice(f"there is no device '{request}'; there are {', '.join(names())}")
+    raise NoDevice(f"there is no device '{request}'; what there is: {', '.join(names())}")
 
 
 CPU = torch.device("cpu")

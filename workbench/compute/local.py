@@ -11,6 +11,7 @@ import contextlib
 import threading
 import uuid
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from workbench.compute.crew import Child, Crew
@@ -104,7 +105,9 @@ class LocalCompute:
                 self._crew = Crew(self._loop, self.results.folder)
                 self._thread = threading.Thread(target=self._live, name="compute", daemon=True)
                 self._thread.start()
-            self._loop.call_soon_threadsafe(action, self._crew)
+            # In a context of its own: a worker outlives the caller that happened to start it, and must not tell others
+            # what it has to say in that caller's context variables (Textual keeps the app in one).
+            self._loop.call_soon_threadsafe(action, self._crew, context=Context())
 
     def _live(self) -> None:
         assert self._loop is not None

@@ -215,7 +215,9 @@ def _run(job: Job, desk: Desk, began: float) -> Finished:
     where = device.resolve(job.device)
     dtype = job.dtype or record.dtype
     if dtype not in record.dtypes:
-        raise BadData([Fault(("dtype",), f"{job.engine} runs in {' or '.join(record.dtypes)}, not in {describe(dtype)}")])
+        raise BadData(
+            [Fault(("dtype",), f"{job.engine} runs in {' or '.join(record.dtypes)}, not in {describe(dtype)}")]
+        )
     threads = job.threads or (device.idle_threads() if record.parallel else 1)
     torch.set_num_threads(threads)
     needed, free = params.peak_bytes(getattr(torch, dtype).itemsize), device.free_bytes(where)
@@ -296,8 +298,9 @@ def _out_of_memory(job: Job, error: BaseException) -> Failed:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     params = read(registry.parameters_of(job.engine), job.params)
-    largest = {name: max(value) if isinstance(value, tuple) and value else value for name, value in vars(params).items()}
-    sizes = {name: value for name, value in largest.items() if type(value) is int and value > 1}
+    values = ((name, value if isinstance(value, tuple) else (value,)) for name, value in vars(params).items())
+    sizes = {name: max(value) for name, value in values if value and all(type(item) is int for item in value)}
+    sizes = {name: size for name, size in sizes.items() if size > 1}
     named = ", ".join(f"{name} = {value}" for name, value in sorted(sizes.items(), key=lambda item: -item[1])[:3])
     advice = f"make it smaller: {named}" if named else "choose a smaller exercise"
     if job.device != "cpu" and torch.cuda.is_available():

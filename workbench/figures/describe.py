@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from engines.figures import Bars, Figure, Heatmap, Lines, Table, Tree
+from engines.figures import Bars, Figure, Graph, Heatmap, Lines, Table, Tree
 from workbench.figures.bars import heights_of
 from workbench.figures.curves import Curve, prepare
+from workbench.figures.graph import neighbours_of
 from workbench.figures.look import MONO
 from workbench.figures.page import contents, count
 from workbench.figures.scales import number
@@ -33,6 +34,8 @@ def describe(figure: Figure) -> str:
         sentences, table = _heatmap(figure)
     elif isinstance(figure, Tree):
         sentences, table = _tree(figure)
+    elif isinstance(figure, Graph):
+        sentences, table = _graph(figure)
     else:
         sentences, table = [_what(figure)], [list(figure.columns), *map(list, figure.rows)]
     if figure.caption:
@@ -182,6 +185,26 @@ def _path(figure: Tree, index: int) -> str:
         labels.append(node.label)
         index = node.parent if node.parent < index else -1
     return ("… " if index >= 0 else "") + " ".join(reversed(labels))
+
+
+# -- graphs
+
+
+def _graph(figure: Graph) -> tuple[list[str], list[list[str]]]:
+    groups = figure.group.flat()
+    sentences = [_what(figure)]
+    sentences += [f"{name}: {count(groups.count(index), 'node')}." for index, name in enumerate(figure.groups)]
+    if figure.singled:
+        names = ", ".join(figure.labels[index] for index in figure.singled[:MOST_TOLD])
+        rest = len(figure.singled) - MOST_TOLD
+        sentences.append(f"{figure.singled_label or 'Singled out'}: {names}{f' and {rest} more' if rest > 0 else ''}.")
+    table = [["node", "group", "x", "y", "joined to"]]
+    places = figure.places.flat()
+    for index, neighbours in enumerate(neighbours_of(figure)):
+        x, y = (number(float(value), 3) for value in places[2 * index : 2 * index + 2])
+        joined = " ".join(figure.labels[other] for other in neighbours)
+        table.append([figure.labels[index], figure.groups[groups[index]], x, y, joined])
+    return sentences, table
 
 
 # -- the table

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engines.arrays import Array, to_json
-from engines.figures import Bars, Figure, Heatmap, Lines, Tree, to_plain
+from engines.figures import Bars, Figure, Graph, Heatmap, Lines, Tree, to_plain
 
 SUFFIXES = (".json", ".csv", ".txt", ".svg")
 
@@ -102,6 +102,8 @@ def as_csv(figures: Figure | Sequence[Figure]) -> str:
 
 def _long(figure: Figure) -> list[list[str]]:
     """A head, and a line for each point, bar, entry or node; tables as they are."""
+    from workbench.figures.graph import neighbours_of
+
     if isinstance(figure, Lines):
         rows = [["series", "x", "y", "low", "high"]]
         for series in figure.series:
@@ -131,6 +133,14 @@ def _long(figure: Figure) -> list[list[str]]:
         rows = [["node", "parent", "label", "state", "note"]]
         for index, node in enumerate(figure.nodes):
             rows.append([str(index), str(node.parent), node.label, node.state, node.note])
+        return rows
+    if isinstance(figure, Graph):
+        rows = [["node", "label", "group", "x", "y", "singled", "neighbours"]]
+        places = _numbers(figure.places)
+        neighbours = neighbours_of(figure)
+        for index, (label, group) in enumerate(zip(figure.labels, figure.group.flat(), strict=True)):
+            row = [str(index), label, figure.groups[group], *places[2 * index : 2 * index + 2]]
+            rows.append([*row, str(int(index in figure.singled)), " ".join(map(str, neighbours[index]))])
         return rows
     return [list(figure.columns), *map(list, figure.rows)]
 

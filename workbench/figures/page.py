@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from engines.figures import Bars, Figure, Heatmap, Lines, Tree
+from engines.figures import Bars, Figure, Graph, Heatmap, Lines, Tree
 from workbench.figures.look import Look
 from workbench.figures.words import shorten, wrap
 
@@ -49,6 +49,8 @@ def contents(figure: Figure) -> str:
         return "heat map of " + " by ".join(map(str, figure.matrix.shape))
     if isinstance(figure, Tree):
         return f"tree of {count(len(figure.nodes), 'node')}"
+    if isinstance(figure, Graph):
+        return f"graph of {count(len(figure.labels), 'node')} and {count(figure.edges.shape[0], 'edge')}"
     return f"table of {count(len(figure.rows), 'row')} and {count(len(figure.columns), 'column')}"
 
 

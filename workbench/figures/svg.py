@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from engines.figures import Bars, Figure, Heatmap, Lines, Tree
-from workbench.figures import svg_plots, svg_text
+from engines.figures import Bars, Figure, Graph, Heatmap, Lines, Tree
+from workbench.figures import svg_graph, svg_plots, svg_text
 from workbench.figures.describe import describe
 from workbench.figures.look import MONO
 from workbench.figures.sheet import FAINT, INK, MARGIN, PAPER, SIZE, WIDTH, Sheet, shown
@@ -50,6 +50,8 @@ def _figure(figure: Figure) -> Sheet:
         svg_plots.heatmap(sheet, figure)
     elif isinstance(figure, Tree):
         svg_text.tree(sheet, figure)
+    elif isinstance(figure, Graph):
+        svg_graph.graph(sheet, figure)
     else:
         svg_text.table(sheet, figure)
     if figure.caption:

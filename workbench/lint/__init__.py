@@ -48,6 +48,8 @@ def lint(
     assignments = 0
     for folder, names in _gather(targets or [paths.exercises()]):
         whole = pack.read(folder, names)
+        if not (whole.exercises or whole.assignments or whole.problems):
+            problems.append(Problem(folder, 0, 0, "holds no exercises: they lie in TOPIC/NAME.yaml"))
         problems += whole.problems
         assignments += whole.assignments
         found += whole.exercises
@@ -90,12 +92,11 @@ def _gather(targets: list[str]) -> Iterator[tuple[str, list[str] | None]]:
     for target in targets:
         path = Path(target)
         if path.is_dir():
-            nested = any(child.is_dir() for child in path.iterdir())
-            if nested:
-                yield str(path), None
-            else:  # a topic's folder
-                names = [f"{path.resolve().name}/{child.name}" for child in sorted(path.glob("*.y*ml"))]
+            names = [f"{path.resolve().name}/{child.name}" for child in sorted(path.glob("*.y*ml"))]
+            if names:  # a topic's folder
                 yield str(path.resolve().parent), names
+            else:
+                yield str(path), None
         else:
             os.stat(path)
             resolved = path.resolve()

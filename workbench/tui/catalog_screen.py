@@ -36,13 +36,15 @@ class Details(Lines):
 
     def __init__(self) -> None:
         super().__init__()
+        self.is_told = False  # before the list is read, nothing can be said to be missing from it
         self.entry: Entry | None = None
         self.shares: dict[str, float] = {}
+        self.origin = ""
         self.lines: list[Text] = []
 
-    def show(self, entry: Entry | None, shares: dict[str, float]) -> None:
+    def show(self, entry: Entry | None, shares: dict[str, float], origin: str) -> None:
         """Show another exercise."""
-        self.entry, self.shares = entry, shares
+        self.is_told, self.entry, self.shares, self.origin = True, entry, shares, origin
         self.lines = self._make()
         self.refresh()
 
@@ -55,12 +57,11 @@ class Details(Lines):
             return [Text(f" {row['file']} cannot be used", style=self.ink.status("broken")),
                     *(Text(f" {problem}") for problem in row["broken"])]  # fmt: skip
         facts = f" {row['minutes']} min, difficulty {row['difficulty']} of 5, {row['points']:g} points"
-        source = f"{row['source'][0]}, question {row['source'][1]}" if row["source"] else "no source given"
         heading = Text(f" {row['id']}", style=self.ink.primary)
         if self.size.height <= 1:
             return [Text.assemble(heading, "  ", self._parts(row))]
         tags = Text(f" {', '.join(row['tags'])}", style=self.ink.muted)
-        origin = [Text(f" {source}", style=self.ink.muted)]
+        origin = [Text(f" {self.origin or 'no source given'}", style=self.ink.muted)]
         erratum = Text(" its published solution has an erratum", style=self.ink.muted)
         if self.size.height < TALL:
             if row["erratum"]:
@@ -108,7 +109,8 @@ class Details(Lines):
     def on_resize(self, event: events.Resize) -> None:
         """Make it fit."""
         del event
-        self.lines = self._make()
+        if self.is_told:
+            self.lines = self._make()
         self.refresh()
 
 
@@ -216,7 +218,8 @@ class CatalogScreen(WorkbenchScreen):
     def describe_current(self) -> None:
         """Details of what the cursor is on."""
         entry = self.listing.current
-        self.details.show(entry, self.shares.get(entry.exercise_id, {}) if entry else {})
+        origin = self.catalog.origin(entry.row) if self.catalog and entry and entry.row else ""
+        self.details.show(entry, self.shares.get(entry.exercise_id, {}) if entry else {}, origin)
 
     # -- searching
 
@@ -296,10 +299,12 @@ class CatalogScreen(WorkbenchScreen):
         """Open an exercise where the student left it."""
         entry = message.entry
         if entry.row is not None and entry.row["broken"]:
-            from workbench.tui.text_screen import TextScreen
+            from workbench.tui.text_screen import TextScreen, wrapped
 
             problems = "\n\n".join(entry.row["broken"])
-            self.app.push_screen(TextScreen(f"{entry.exercise_id} cannot be used", lambda _: Text(problems)))
+            self.app.push_screen(
+                TextScreen(f"{entry.exercise_id} cannot be used", lambda width: wrapped(problems, width))
+            )
             return
         # Said only if it takes long enough to be noticed: a message is two more frames.
         self.slow = self.set_timer(NOTICED_SECONDS, lambda: self.say(f"opening {entry.exercise_id}"))

@@ -182,9 +182,13 @@ class ExerciseScreen(WorkbenchScreen):
         if self.timer is not None:
             self.timer.stop()
         self.timer = self.set_timer(DRAFT_SECONDS, self.save_drafts_soon)
+        if self.message_line.kind == "unreadable":
+            self.say("")  # it was about another answer
         if self.parts.part.kind in ("tensor", "number", "sequences", "complexity"):
             reading = self.read(message.part, message.text)
             self.parts.show_echo(reading.understood, reading.error)
+        else:
+            self.parts.show_echo("", None)
 
     def read(self, part: str, text: str) -> Reading:
         """How a text is understood."""
@@ -225,7 +229,7 @@ class ExerciseScreen(WorkbenchScreen):
         reading = self.read(message.part, message.text)
         if reading.error is not None:
             self.parts.show_echo("", reading.error)
-            self.say(f"not checked: {reading.error.message}", "unreadable")
+            self.say("not checked, as it cannot be read; that costs no try", "unreadable")
             return
         self.checking = message.part
         self.say("")

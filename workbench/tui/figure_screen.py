@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from workbench.tui.screens import Keys, WorkbenchScreen
+from workbench.tui.text_screen import TextScreen, wrapped
 from workbench.tui.widgets.figure import FigureView
 
 if TYPE_CHECKING:
@@ -57,22 +57,16 @@ class FigureScreen(WorkbenchScreen):
 
     def action_describe(self) -> None:
         """The figure in words and numbers."""
-        from workbench.figures.describe import describe
-        from workbench.tui.text_screen import TextScreen
-
-        text = describe(self.figures[self.at])
-        self.app.push_screen(TextScreen(self.figures[self.at].title, lambda width: _wrapped(text, width)))
+        self.app.push_screen(words_screen(self.figures[self.at]))
 
     def action_back(self) -> None:
         """Back to where one was."""
         self.dismiss()
 
 
-def _wrapped(text: str, width: int) -> Text:
-    """Long lines broken at blanks; lines of a table stay as they are."""
-    import textwrap
+def words_screen(figure: Figure) -> TextScreen:
+    """A figure in words and numbers."""
+    from workbench.figures.describe import describe
 
-    lines: list[str] = []
-    for line in text.split("\n"):
-        lines += textwrap.wrap(line, width) if len(line) > width and "  " not in line.strip() else [line]
-    return Text("\n".join(lines))
+    text = describe(figure)
+    return TextScreen(figure.title, lambda width: wrapped(text, width))

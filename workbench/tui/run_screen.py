@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -19,40 +20,41 @@ from workbench.compute.local import Handle
 from workbench.compute.messages import Cancelled, Event, Failed, Finished, Progress, Started
 from workbench.session import Session
 from workbench.tui.screens import Keys, WorkbenchScreen
+from workbench.tui.widgets.block import Block
 from workbench.tui.widgets.figure import FigureView
-from workbench.tui.widgets.lines import Lines, cut
+from workbench.tui.widgets.lines import cut
 
 BAR_CELLS = 24
 
 
-class Gauge(Lines):
-    """Two lines: with what the engine runs, and how far it is."""
+class Gauge(Block):
+    """With what the engine runs, and below it how far it is, or in as many lines as it takes how it ended."""
 
-    DEFAULT_CSS = "Gauge { height: 2; }"
+    DEFAULT_CSS = "Gauge { height: auto; }"
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(self._standing)
         self.parameters = ""
         self.state = ""
         self.fraction: float | None = None
 
-    def show(self, state: str, fraction: float | None = None) -> None:
+    def tell(self, state: str, fraction: float | None = None) -> None:
         """Say how it stands."""
         self.state, self.fraction = state, fraction
-        self.refresh()
+        self.show(self._standing)
 
-    def line(self, index: int, width: int) -> Text:
+    def _standing(self, width: int) -> Text:
         """Parameters above, progress below."""
-        if index == 0:
-            return cut(Text(f" {self.parameters}", style=self.ink.muted), width)
-        out = Text(" ")
-        if self.fraction is not None:
-            full = round(self.fraction * BAR_CELLS)
-            out.append("█" * full, self.ink.primary)
-            out.append("░" * (BAR_CELLS - full), self.ink.muted)
-            out.append(f" {self.fraction:4.0%} ")
-        out.append(self.state)
-        return cut(out, width)
+        out = cut(Text(f" {self.parameters}", style=self.ink.muted), width)
+        out.append("\n")
+        if self.fraction is None:
+            return out.append("\n".join(f" {line}" for line in wrap(self.state, width - 2)), self.ink.text)
+        full = round(self.fraction * BAR_CELLS)
+        progress = Text(" ")
+        progress.append("█" * full, self.ink.primary)
+        progress.append("░" * (BAR_CELLS - full), self.ink.muted)
+        progress.append(f" {self.fraction:4.0%} {self.state}")
+        return out.append_text(cut(progress, width))
 
 
 class RunScreen(WorkbenchScreen):
@@ -135,7 +137,7 @@ class RunScreen(WorkbenchScreen):
             return
         self.show_result(found)
         when = time.strftime("%d %B, %H:%M", time.localtime(found.stored_at))
-        self.gauge.show(f"kept from {when}: {found.device}, {found.dtype}, {found.elapsed:.2f} s; enter runs it again")
+        self.gauge.tell(f"kept from {when}: {found.device}, {found.dtype}, {found.elapsed:.2f} s; enter runs it again")
         self.key_bar.show(self.IDLE)
 
     # -- running
@@ -147,7 +149,7 @@ class RunScreen(WorkbenchScreen):
         try:
             handle = self.session.run(self.heard_from_worker)
         except (BadData, RuntimeError) as error:
-            self.gauge.show(str(error))
+            self.gauge.tell(str(error))
             return
         self.workbench.runs[self.place] = handle
         self.watch_run(handle)
@@ -157,7 +159,7 @@ class RunScreen(WorkbenchScreen):
         self.handle = handle
         self.where = ""
         self.key_bar.show(self.BUSY)
-        self.gauge.show("starting the worker" if not self.workbench.device else "starting", 0.0)
+        self.gauge.tell("starting the worker" if not self.workbench.device else "starting", 0.0)
         if not self.figures:
             self.view.show(None, "running")
 
@@ -174,24 +176,24 @@ class RunScreen(WorkbenchScreen):
         if isinstance(event, Started):
             threads = f", {event.threads} thread{'s' * (event.threads != 1)}" if event.device == "cpu" else ""
             self.where = f"{event.device_name} ({event.device}), {event.dtype}{threads}"
-            self.gauge.show(self.where, 0.0)
+            self.gauge.tell(self.where, 0.0)
         elif isinstance(event, Progress):
             left = (
                 f", about {event.elapsed / event.fraction - event.elapsed:.0f} s left" if event.fraction > 0.1 else ""
             )
-            self.gauge.show(f"{event.elapsed:.1f} s{left}  {event.message}", event.fraction)
+            self.gauge.tell(f"{event.elapsed:.1f} s{left}  {event.message}", event.fraction)
             if event.figure is not None:
                 self.view.show(event.figure)
         elif isinstance(event, Finished):
             self.show_result(event)
-            self.gauge.show(f"{self.where or event.device}: done in {event.elapsed:.2f} s")
+            self.gauge.tell(f"{self.where or event.device}: done in {event.elapsed:.2f} s")
             self.key_bar.show(self.IDLE)
         elif isinstance(event, Failed):
             advice = f"; {event.advice}" if event.advice else ""
-            self.gauge.show(f"failed: {event.message}{advice}")
+            self.gauge.tell(f"failed: {event.message}{advice}")
             self.key_bar.show(self.IDLE)
         elif isinstance(event, Cancelled):
-            self.gauge.show("cancelled; what was drawn so far stays")
+            self.gauge.tell("cancelled; what was drawn so far stays")
             self.key_bar.show(self.IDLE)
 
     def show_result(self, event: Finished) -> None:
@@ -205,7 +207,7 @@ class RunScreen(WorkbenchScreen):
     def action_cancel(self) -> None:
         """Stop the run."""
         if self.handle is not None and self.handle.ending is None:
-            self.gauge.show("cancelling")
+            self.gauge.tell("cancelling")
             self.handle.cancel()
 
     # -- looking
@@ -219,27 +221,20 @@ class RunScreen(WorkbenchScreen):
 
     def action_describe(self) -> None:
         """The figure in words and numbers."""
-        from workbench.tui.figure_screen import FigureScreen
+        from workbench.tui.figure_screen import words_screen
 
         if self.figures:
-            screen = FigureScreen(self.session.variant.exercise.title, self.figures)
-            screen.at = self.at
-            self.app.push_screen(screen)
+            self.app.push_screen(words_screen(self.figures[self.at]))
 
     def action_values(self) -> None:
         """The named values of the result."""
         if self.result is None:
             return
-        from workbench.answers.tensor import written
-        from workbench.tui.text_screen import TextScreen
+        from workbench.session.values import in_words
+        from workbench.tui.text_screen import TextScreen, wrapped
 
-        def shown(value: Any) -> str:
-            if hasattr(value, "shape"):
-                return written(value) if value.size <= 64 else f"{value.dtype} of shape {list(value.shape)}"
-            return "{" + ", ".join(value) + "}" if isinstance(value, dict) else str(value)
-
-        text = "\n".join(f"{name} = {shown(value)}" for name, value in self.result.values.items())
-        self.app.push_screen(TextScreen("values", lambda _: Text(text)))
+        text = "\n".join(f"{name} = {in_words(value)}" for name, value in self.result.values.items())
+        self.app.push_screen(TextScreen("values", lambda width: wrapped(text, width)))
 
     def action_back(self) -> None:
         """Back to the exercise."""

@@ -41,6 +41,16 @@ class TextScreen(WorkbenchScreen):
         self.dismiss()
 
 
+def wrapped(text: str, width: int) -> Text:
+    """Long lines broken at blanks; lines of a table stay as they are."""
+    import textwrap
+
+    lines: list[str] = []
+    for line in text.split("\n"):
+        lines += textwrap.wrap(line, width) if len(line) > width and "  " not in line.strip() else [line]
+    return Text("\n".join(lines))
+
+
 def help_screen(screen: WorkbenchScreen) -> TextScreen:
     """What one can press on a screen, and where things are kept."""
     ink = screen.workbench.ink

@@ -1,5 +1,5 @@
-"""Small settings of the engines on training loops."""
+"""Small settings of the engine on training loops."""
 
-from engines.parameters.training import Accumulation, ZeroGrad
+from engines.parameters.training import ZeroGrad
 
-SMALL = [ZeroGrad(steps=12), Accumulation(updates=5, effective_batch=8, width=4)]
+SMALL = [ZeroGrad(steps=12)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from rich.style import Style
 from rich.text import Text
 
+from workbench.tui.widgets.block import Block
 from workbench.tui.widgets.lines import Lines, cut
 
 # Columns and rows that every screen is designed for at least.
@@ -93,13 +96,13 @@ class KeyBar(Lines):
         return self.ink.bar
 
 
-class MessageLine(Lines):
-    """What the program has to say: one line, kept until something else is to be said."""
+class MessageLine(Block):
+    """What the program has to say, kept until something else is to be said: one line, more where it would be cut."""
 
-    DEFAULT_CSS = "MessageLine { height: 1; }"
+    DEFAULT_CSS = "MessageLine { height: auto; max-height: 3; }"
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(self._message)
         self.message = ""
         self.kind = ""
 
@@ -107,9 +110,9 @@ class MessageLine(Lines):
         """Say something; kind is a status such as "error" or "correct"."""
         if (message, kind) != (self.message, self.kind):
             self.message, self.kind = message, kind
-            self.refresh()
+            self.show(self._message)
 
-    def line(self, index: int, width: int) -> Text:
-        """The message, cut to the line."""
+    def _message(self, width: int) -> Text:
+        """The message in lines of that width; one empty line where there is none, so that nothing moves later."""
         style = self.ink.status(self.kind) if self.kind else self.ink.muted
-        return cut(Text(f" {self.message}", style=style), width)
+        return Text("\n".join(f" {line}" for line in wrap(self.message, width - 2) or [""]), style=style)

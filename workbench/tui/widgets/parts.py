@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PLACEHOLDERS = {
     "tensor": "[1, 2, 3] or 1 2 3; rows on lines or after ;",
     "number": "a number such as 0.25, 1/4 or sqrt(2)",
-    "sequences": "sequences parted by ; with words parted by blanks",
+    "sequences": "words with blanks between them; a ; between two sequences",
     "complexity": "a class such as N^2*D or O(N log N)",
 }
 

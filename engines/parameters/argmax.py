@@ -1,4 +1,4 @@
-"""What the attention engines may be asked."""
+"""What the engines on hard attention may be asked."""
 
 from __future__ import annotations
 

@@ -1,0 +1,5 @@
+"""Small settings of the engines on hard attention."""
+
+from engines.parameters.argmax import Argmax
+
+SMALL = [Argmax()]

@@ -1,5 +1,0 @@
-"""Small settings of the engines on attention."""
-
-from engines.parameters.attention import Argmax
-
-SMALL = [Argmax()]

@@ -1,0 +1,5 @@
+"""Small settings of the engines on graphs."""
+
+from engines.parameters.graphs import Spread
+
+SMALL = [Spread()]

@@ -1,0 +1,5 @@
+"""Small settings of the engines on multi-head attention."""
+
+from engines.parameters.multihead import GroupedConvolution, Heads
+
+SMALL = [Heads(mask="causal-padding"), GroupedConvolution()]

@@ -1,0 +1,5 @@
+"""Small settings of the engines on optimisers."""
+
+from engines.parameters.optimisers import Bias, Momentum
+
+SMALL = [Momentum(), Bias(steps=4, runs=200)]

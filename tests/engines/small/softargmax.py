@@ -1,0 +1,5 @@
+"""Small settings of the engine on softargmax attention."""
+
+from engines.parameters.softargmax import Sweep
+
+SMALL = [Sweep()]
