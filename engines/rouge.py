@@ -5,10 +5,12 @@ Texts are compared as sequences of words; `words` makes them: lower case, letter
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 Words = Sequence[str]
 
@@ -19,7 +21,7 @@ def words(text: str) -> list[str]:
 
 
 def f_measure(common: int, candidate: int, reference: int) -> float:
-    """2PR / (P + R) for precision P = common / candidate and recall R = common / reference; 0 where nothing is common."""
+    """2PR / (P + R) of precision P = common / candidate and recall R = common / reference; 0 if nothing is common."""
     return 2 * common / (candidate + reference) if common else 0.0
 
 
@@ -38,7 +40,7 @@ def rouge_l(candidate: Words, reference: Words) -> float:
 
 
 def literal_longest_common_subsequence(a: Words, b: Words) -> int:
-    """Length of the longest common subsequence: L[i, j] = L[i−1, j−1] + 1 if a_i = b_j, else max of both shorter ones."""
+    """Its length: L[i, j] = L[i−1, j−1] + 1 where aᵢ = bⱼ, and max(L[i−1, j], L[i, j−1]) elsewhere."""
     lengths = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i, x in enumerate(a, 1):
         for j, y in enumerate(b, 1):
@@ -64,11 +66,12 @@ def longest_common_subsequence(a: Words, b: Words) -> int:
 
 @dataclass(frozen=True)
 class Rouge:
-    """Mean F-measures over a set of candidates."""
+    """Mean F-measures over a set of candidates, and the standard error of the mean of ROUGE-L."""
 
     rouge_1: float
     rouge_2: float
     rouge_l: float
+    error: float
 
 
 def score(candidates: Sequence[str], references: Sequence[str]) -> Rouge:
@@ -80,8 +83,7 @@ def score(candidates: Sequence[str], references: Sequence[str]) -> Rouge:
     pairs = [(words(one), words(other)) for one, other in zip(candidates, references, strict=True)]
     if not pairs:
         raise ValueError("no summaries to score")
-    return Rouge(
-        sum(rouge_n(*pair, 1) for pair in pairs) / len(pairs),
-        sum(rouge_n(*pair, 2) for pair in pairs) / len(pairs),
-        sum(rouge_l(*pair) for pair in pairs) / len(pairs),
-    )
+    longest = [rouge_l(*pair) for pair in pairs]
+    error = stdev(longest) / math.sqrt(len(longest)) if len(longest) > 1 else math.nan
+    singles, doubles = (fmean(rouge_n(*pair, n) for pair in pairs) for n in (1, 2))
+    return Rouge(singles, doubles, fmean(longest), error)

@@ -14,7 +14,8 @@ Texts = Sequence[Sequence[int]]
 
 def inverse_document_frequency(texts: Texts, size: int) -> Tensor:
     """ln((1 + n) / (1 + n_t)) + 1 for each of `size` tokens, n_t being the texts that token t is in: `(size,)`."""
-    seen = torch.bincount(torch.tensor([token for text in texts for token in set(text)], dtype=torch.long), minlength=size)
+    once = [token for text in texts for token in set(text)]
+    seen = torch.bincount(torch.tensor(once, dtype=torch.long), minlength=size)
     return ((1 + len(texts)) / (1 + seen.double())).log() + 1
 
 

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.run import Run
 from engines.ancestral_sampling import Warp, sample
+from engines.run import Run
 from engines.search import Hypotheses, beam_search, greedy_search, power_penalty
 from engines.tokenizer import BEGIN, END, PAD
 from engines.transformer import Config, EncoderDecoder, Record, initialise, seeded
@@ -64,7 +64,7 @@ class Batch:
 
 def padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
     """Lists of ids as one tensor, `PAD` behind the shorter ones; of at least one column."""
-    width = max(1, max(map(len, rows)))
+    width = max(1, *map(len, rows))
     return torch.tensor([[*row, *[PAD] * (width - len(row))] for row in rows], device=device)
 
 

@@ -1,8 +1,8 @@
-"""Byte-level byte-pair encoding: text as the ids of frequent byte strings, and back without loss.
+r"""Byte-level byte-pair encoding: text as the ids of frequent byte strings, and back without loss.
 
 Words are cut off first; within them the most frequent pair of neighbours is merged again and again (Sennrich et al.
 2016), beginning with single bytes (Radford et al. 2019), so that no text has unknown tokens. The same as
-`tokenizers` with `ByteLevel(add_prefix_space=False)`, up to what counts as a letter: Python's `re` knows no \\p{L}.
+`tokenizers` with `ByteLevel(add_prefix_space=False)`, up to what counts as a letter: Python's `re` knows no \p{L}.
 """
 
 from __future__ import annotations
@@ -71,47 +71,60 @@ def literal_merges(counts: Mapping[str, int], size: int) -> list[Merge]:
 
 
 def learn_merges(counts: Mapping[str, int], size: int) -> list[Merge]:
-    """The same merges, keeping count of pairs and of the words they are in: a merge touches only those.
+    """The same merges, keeping count of pairs and of the words they are in: a merge touches only those."""
+    vocabulary = _Vocabulary()
+    index = _PairIndex([vocabulary.spell(word) for word in counts], list(counts.values()))
+    merges: list[Merge] = []
+    while len(vocabulary) < size and (best := index.most_frequent()):
+        merges.append(best)
+        index.merge(best, vocabulary.add(best))
+    return merges
+
+
+class _PairIndex:
+    """Words as ids, how often each pair of neighbours occurs in them, and in which.
 
     The heap holds counts as they were when they last rose; one that has fallen since is put back at its place.
     """
-    vocabulary = _Vocabulary()
-    spelled = [vocabulary.spell(word) for word in counts]
-    weights = list(counts.values())
-    pairs: Counter[Merge] = Counter()
-    places: defaultdict[Merge, set[int]] = defaultdict(set)
-    for i, ids in enumerate(spelled):
-        for pair in pairwise(ids):
-            pairs[pair] += weights[i]
-            places[pair].add(i)
-    heap = [(-count, pair) for pair, count in pairs.items()]
-    heapq.heapify(heap)
-    merges: list[Merge] = []
-    while heap and len(vocabulary) < size:
-        count, best = heapq.heappop(heap)
-        if -count != pairs[best]:
-            if pairs[best] > 1:
-                heapq.heappush(heap, (-pairs[best], best))
-            continue
-        if count > -2:
-            break
-        merges.append(best)
-        merged = vocabulary.add(best)
+
+    def __init__(self, spelled: list[list[int]], weights: list[int]) -> None:
+        self.spelled, self.weights = spelled, weights
+        self.pairs: Counter[Merge] = Counter()
+        self.places: defaultdict[Merge, set[int]] = defaultdict(set)
+        for i, ids in enumerate(spelled):
+            for pair in pairwise(ids):
+                self.pairs[pair] += weights[i]
+                self.places[pair].add(i)
+        self.heap = [(-count, pair) for pair, count in self.pairs.items()]
+        heapq.heapify(self.heap)
+
+    def most_frequent(self) -> Merge | None:
+        """The most frequent pair, of several the one with the smallest ids; None where none occurs twice."""
+        while self.heap:
+            count, best = heapq.heappop(self.heap)
+            now = self.pairs[best]
+            if -count == now > 1:
+                return best
+            if now > 1:
+                heapq.heappush(self.heap, (-now, best))
+        return None
+
+    def merge(self, best: Merge, merged: int) -> None:
+        """Replace a pair by one id wherever it occurs."""
         risen: set[Merge] = set()
-        for i in places.pop(best):
-            old, weight = spelled[i], weights[i]
-            new = spelled[i] = _merge(old, best, merged)
+        for i in self.places.pop(best):
+            old, weight = self.spelled[i], self.weights[i]
+            new = self.spelled[i] = _merge(old, best, merged)
             for pair in pairwise(old):
-                pairs[pair] -= weight
+                self.pairs[pair] -= weight
             for pair in pairwise(new):
-                pairs[pair] += weight
+                self.pairs[pair] += weight
                 if merged in pair:
-                    places[pair].add(i)
+                    self.places[pair].add(i)
                     risen.add(pair)
-        del pairs[best]
+        del self.pairs[best]
         for pair in risen:
-            heapq.heappush(heap, (-pairs[pair], pair))
-    return merges
+            heapq.heappush(self.heap, (-self.pairs[pair], pair))
 
 
 def _merge(ids: list[int], pair: Merge, merged: int) -> list[int]:

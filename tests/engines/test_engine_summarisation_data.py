@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 
 from engines import corpus
 from engines.corpus import Harvest, Pair, docstrings, find, installed, kept, sources, split, spoken
-from engines.docstring_task import by_files, by_pairs, lead, neighbours_summaries, split_rows, typical_length
-from engines.similar_texts import inverse_document_frequency, literal_similarities, nearest, similarities
+from engines.docstring_task import Task, by_files, by_pairs, lead, neighbours_summaries, split_rows, typical_length
 from engines.rouge import (
     literal_longest_common_subsequence,
     longest_common_subsequence,
@@ -29,6 +28,8 @@ from engines.rouge import (
     score,
     words,
 )
+from engines.similar_texts import inverse_document_frequency, literal_similarities, nearest, similarities
+from engines.summariser import Examples
 from engines.tokenizer import (
     ALPHABET,
     BEGIN,
@@ -362,7 +363,7 @@ def test_merges_on_real_sentences_are_the_literal_ones() -> None:
 
 
 def test_merges_by_hand() -> None:
-    """ "low low low lower": (l, o) and (o, w) are in all four words; o has the smaller id than w, so (l, o) is first."""
+    """Three low and one lower: (l, o) and (o, w) are in all four words; l has the smaller id, so (l, o) is first."""
     counts = {"low": 3, "lower": 1}
     l, o, w = (SMALLEST - 256 + ALPHABET.index(letter) for letter in (b"l", b"o", b"w"))  # noqa: E741
     assert learn_merges(counts, SMALLEST + 9) == [(l, o), (SMALLEST, w)]
@@ -436,8 +437,8 @@ def test_longest_common_subsequence_of_long_texts(a: list[str], b: list[str]) ->
 
 def test_rouge_by_hand() -> None:
     """Lin 2004: "police killed the gunman" against two candidates with the same words in another order."""
-    reference = "police killed the gunman".split()
-    kill, gunman = "police kill the gunman".split(), "the gunman kill police".split()
+    reference = words("police killed the gunman")
+    kill, gunman = words("police kill the gunman"), words("the gunman kill police")
     assert rouge_n(kill, reference, 1) == rouge_n(gunman, reference, 1) == 3 / 4
     assert rouge_n(kill, reference, 2) == rouge_n(gunman, reference, 2) == 1 / 3
     assert rouge_l(kill, reference) == 3 / 4
@@ -466,7 +467,7 @@ def test_words_of_rouge_and_empty_sides() -> None:
     assert score(["A b."], ["a B"]).rouge_2 == 1
     with pytest.raises(ValueError, match="no summaries"):
         score([], [])
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         score(["a"], [])
 
 
@@ -495,9 +496,6 @@ def test_a_text_is_its_own_nearest_neighbour() -> None:
 
 
 def test_the_neighbours_summary_is_what_is_returned() -> None:
-    from engines.docstring_task import Task
-    from engines.summariser import Examples
-
     pairs = pairs_of([1, 1, 1, 1])
     examples = Examples([[3, 4], [5, 6], [7, 8], [5, 6, 6]], [[]] * 4)
     task = Task(pairs, SMALL_TOKENIZER, examples, [0, 1, 2], [3])

@@ -1,6 +1,7 @@
 """Small settings of the engines on summarisation. The package that is read is this repository's own."""
 
-from engines.parameters.summarisation import Docstrings, Reports
+from engines.parameters.docstring_summaries import Docstrings
+from engines.parameters.report_summaries import Reports
 
 SMALL = [
     Reports(steps=3, batch_size=4, d_model=8, n_heads=2, held_out=8),

@@ -10,18 +10,23 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-CLUBS = (
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+CLUBS = _listed(
     "arden bexley carmel dorval elmira farley galway harlow irvine jarrow kelso lorne merton nairn olney penrith "
     "quorn ripley selby tarbert upton varna wexford yarrow"
-).split()
-CITIES = (
+)
+CITIES = _listed(
     "albany bergen calais dresden essen ghent hobart izmir jena kyoto leeds malmo nantes oviedo porto quito reims "
     "siena turin utrecht verona vigo york zagreb"
-).split()
-PLAYERS = (
+)
+PLAYERS = _listed(
     "adler brandt castro duval eriksen fuchs garner huber ibarra jansen keller lopez meyer novak okafor petit quinn "
     "rossi silva torres ueda vogel weber zola"
-).split()
+)
 GOALS = [str(n) for n in range(1, 10)]
 
 RESULT = (
@@ -65,7 +70,7 @@ def draw_report(rng: random.Random, distractions: int = 2) -> Report:
     for club, player, elsewhere in zip(clubs, players, cities, strict=True):
         sentences.append(rng.choice(DISTRACTIONS).format(club=club, player=player, city=elsewhere))
     rng.shuffle(sentences)
-    return Report(tuple(" . ".join(sentences).split()) + (".",), tuple(FORM.format(**facts).split()), facts)
+    return Report(_listed(f"{' . '.join(sentences)} ."), _listed(FORM.format(**facts)), facts)
 
 
 def vocabulary() -> list[str]:
