@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ class Run:
         dtype: the floating-point type of the computation.
         seed: the seed that every named generator of this run derives from.
         report: called with (fraction, message, figure); may raise `Cancelled`.
+        cache: a folder where an engine may keep what takes long to make and is the same for every run.
     """
 
     def __init__(
@@ -34,10 +36,12 @@ class Run:
         dtype: torch.dtype = torch.float32,
         seed: int = 0,
         report: Report | None = None,
+        cache: Path | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.dtype = dtype
         self.seed = seed
+        self.cache = cache
         self._report = report
 
     def progress(self, fraction: float, message: str = "", figure: Figure | None = None) -> None:

@@ -14,6 +14,7 @@ import pytest
 from engines.figures import Lines, line
 from engines.parameters.argmax import Argmax
 from engines.result import Result
+from workbench import paths
 from workbench.compute import device, worker
 from workbench.compute.messages import (
     Cancel,
@@ -335,6 +336,18 @@ def test_the_processor_has_memory_and_a_bound_on_it() -> None:
 @pytest.mark.parametrize(("size", "words"), [(32 << 20, "32 MiB"), (3 << 29, "1.5 GiB"), (1 << 40, "1.02e+03 GiB")])
 def test_memory_in_words(size: int, words: str) -> None:
     assert worker.gibibytes(size) == words
+
+
+def test_engines_keep_what_takes_long_below_the_cache(desk: worker.Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path | None] = []
+
+    def execute(params: Any, run: Any) -> Result:
+        seen.append(run.cache)
+        return Result({"x": 1})
+
+    monkeypatch.setattr("engines.registry.execute", execute)
+    assert isinstance(worker.perform(JOB, desk), Finished)
+    assert seen == [Path(paths.cache(), "engines")]
 
 
 def test_a_type_that_makes_no_sense_in_an_engine_is_refused(desk: worker.Desk) -> None:

@@ -15,8 +15,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench import paths
 from workbench.compute.messages import (
     Cancel,
     Cancelled,
@@ -222,7 +224,13 @@ def _run(job: Job, desk: Desk, began: float) -> Finished:
     if needed > free:
         raise MemoryError(f"it needs {gibibytes(needed)}, and {gibibytes(free)} are free on {where}")
     desk.tell(Started(job.id, str(where), device.full_name(where), dtype, threads))
-    run = Run(device=where, dtype=getattr(torch, dtype), seed=job.seed, report=_reporter(job, desk, began))
+    run = Run(
+        device=where,
+        dtype=getattr(torch, dtype),
+        seed=job.seed,
+        report=_reporter(job, desk, began),
+        cache=Path(paths.cache(), "engines"),
+    )
     result = registry.execute(params, run)
     return Finished(job.id, result.to_plain(), time.monotonic() - began, str(where), dtype)
 
