@@ -47,7 +47,7 @@ from engines.summariser import (
 )
 from engines.summariser_figures import Curve, evaluated_at
 from engines.tokenizer import BEGIN, END, PAD
-from engines.transformer import Config, EncoderDecoder
+from engines.transformer import Block, Config, EncoderDecoder
 
 CPU = torch.device("cpu")
 SIZE = 12
@@ -126,6 +126,8 @@ def test_the_wrong_source_makes_no_difference_to_a_model_that_does_not_read() ->
     assert right != wrong
     with torch.no_grad():
         for block in model.decoder.blocks:
+            assert isinstance(block, Block)
+            assert block.cross is not None
             block.cross.output.weight.zero_()
     right, wrong = (held_out_loss(model, some, 5, CPU) for some in (COPY, COPY.with_wrong_sources()))
     assert right == pytest.approx(wrong, rel=1e-12)
