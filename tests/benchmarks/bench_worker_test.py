@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from engines.parameters.attention import Argmax
 
 from engines.arrays import Array
 from engines.figures import Heatmap
+from engines.parameters.argmax import Argmax
 from engines.registry import execute
 from engines.run import Run
 from tests.benchmarks.conftest import Report
