@@ -154,6 +154,20 @@ async def test_a_program_is_mended_in_the_editor(compute: LocalCompute) -> None:
         assert "yours" in shown(app)
 
 
+async def test_a_wrong_answer_to_a_solved_part_is_not_met_with_praise(compute: LocalCompute) -> None:
+    async with running(compute, size=(120, 40)) as (app, pilot):
+        await open_exercise(app, pilot, "debug/zero-grad")
+        editor = app.screen.query_one(TextArea)
+        broken = editor.text
+        editor.text = broken.replace("        prediction", "        optimizer.zero_grad()\n        prediction")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "all parts are solved" in shown(app))
+        editor.text = broken
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "the sum of all gradients so" in shown(app))
+        assert "all parts are solved" not in shown(app)
+
+
 async def test_a_program_that_python_cannot_read_is_no_attempt(compute: LocalCompute) -> None:
     async with running(compute, size=(120, 40)) as (app, pilot):
         await open_exercise(app, pilot, "debug/zero-grad")

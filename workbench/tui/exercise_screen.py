@@ -257,7 +257,7 @@ class ExerciseScreen(WorkbenchScreen):
             self.parts.show_checked(checked)
         if checked.warning:
             self.say(checked.warning, "error")
-        elif all(state.solved for state in states):
+        elif checked.verdict.status == "correct" and all(state.solved for state in states):
             self.say("all parts are solved; F4 gives another one", "correct")
         if self.figure is not None and self.parts.part.kind == "prediction":
             self.action_figure()
