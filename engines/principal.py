@@ -30,8 +30,15 @@ class Principal:
 
 def covariance(x: Tensor) -> Tensor:
     """(1/n) Σ (xᵢ - mean)(xᵢ - mean)ᵀ, `(m, m)`."""
-    centred = x - x.mean(0)
-    return centred.T @ centred / len(x)
+    return _gram(x - x.mean(0)) / len(x)
+
+
+def _gram(x: Tensor) -> Tensor:
+    """xᵀ x. numpy sees that both factors are one matrix and computes half of the symmetric product; torch does not."""
+    if x.device.type == "cpu" and not x.requires_grad:
+        array = x.numpy()
+        return torch.from_numpy(array.T @ array)
+    return x.T @ x
 
 
 def principal_components(x: Tensor) -> Principal:

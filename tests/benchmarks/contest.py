@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -51,24 +52,39 @@ def contest(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        repeats = {}
-        for name, contestant in contestants.items():
-            for _ in range(warm_up):
-                contestant()
-            began = now()
-            contestant()
-            repeats[name] = max(1, min(1000, int(0.02 / max(now() - began, 1e-6))))
-        seconds: dict[str, list[float]] = {name: [] for name in contestants}
-        names = list(contestants)
-        for i in range(rounds):
-            for name in names[i % len(names) :] + names[: i % len(names)]:
-                began = now()
-                for _ in range(repeats[name]):
-                    contestants[name]()
-                seconds[name].append((now() - began) / repeats[name])
-        return Outcome(seconds)
+        with _limited(threads):
+            return _rounds(contestants, rounds, now, warm_up)
     finally:
         torch.set_num_threads(before)
+
+
+def _limited(threads: int) -> AbstractContextManager[Any]:
+    """Keeps numpy and scipy to as many threads as torch: their time would count as this process's, or be won by it."""
+    try:
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn, the one peer that computes with them
+    except ImportError:
+        return nullcontext()
+    limits: AbstractContextManager[Any] = threadpool_limits(threads)
+    return limits
+
+
+def _rounds(contestants: Mapping[str, Contestant], rounds: int, now: Callable[[], float], warm_up: int) -> Outcome:
+    repeats = {}
+    for name, contestant in contestants.items():
+        for _ in range(warm_up):
+            contestant()
+        began = now()
+        contestant()
+        repeats[name] = max(1, min(1000, int(0.02 / max(now() - began, 1e-6))))
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    names = list(contestants)
+    for i in range(rounds):
+        for name in names[i % len(names) :] + names[: i % len(names)]:
+            began = now()
+            for _ in range(repeats[name]):
+                contestants[name]()
+            seconds[name].append((now() - began) / repeats[name])
+    return Outcome(seconds)
 
 
 def peak_bytes(contestant: Contestant, *inputs: torch.Tensor) -> int:
