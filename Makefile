@@ -24,8 +24,10 @@ check: $(VENV)/.check
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/workbench lint
 
+# The allocator as the workers have it (workbench/compute/crew.py).
 bench: $(VENV)/.test
-	$(BIN)/python -m pytest tests/benchmarks -o addopts= -s -q
+	MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=67108864 \
+	  $(BIN)/python -m pytest tests/benchmarks -o addopts= -s -q
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -183,9 +183,9 @@ def test_converged_probes(k: int, report: Report) -> None:
 def test_principal_components(report: Report) -> None:
     """Target: 2 times scikit-learn. Met against its full SVD, not against what it chooses by itself here.
 
-    That has become the same algorithm: a product of 14 000 x 100 with itself (70 million multiply-adds by symmetry, five of
-    seven milliseconds) and eigenvectors of 100 x 100; there is no half of it to save. It takes the mean off after the
-    product, which loses digits where means are large; ours takes it off before, and pays with a pass over the data.
+    That has become the same algorithm: a product of 14 000 x 100 with itself (70 million multiply-adds by symmetry,
+    five of seven milliseconds) and eigenvectors of 100 x 100; there is no half of it to save. It takes the mean off
+    after the product, which loses digits where means are large; ours does so before, with a pass over the data.
     """
     peer = pytest.importorskip("sklearn.decomposition")
     x = StrongDirections.drawn(DIMENSIONS, 20, 10.0, generator()).sample(14_000, generator(1)).x

@@ -13,6 +13,7 @@ import pytest
 
 import engines.parameters
 from engines.arrays import Array
+from engines.counting import Watch
 from engines.result import Result
 from engines.run import Run
 from workbench.answers.formula import Unreadable
@@ -54,7 +55,7 @@ import torch
 from torch import Tensor
 from engines.fields import field
 from engines.figures import Lines, line
-from engines.parameters import Parameters
+from engines.parameters import SMALL, Parameters
 from engines.randomness import Draws
 from engines.registry import draws, experiment
 from engines.result import Result, Step
@@ -67,6 +68,10 @@ def test_the_example_engine_measures_what_the_theory_says(monkeypatch: pytest.Mo
     declaration, numerics = blocks("python", "An engine")
     names = executed("example_engine", ENGINE_IMPORTS + declaration + numerics, monkeypatch)
     result = names["dot"](names["Dot"](), Run(seed=1))
+    assert all(figure.caption for figure in result.figures)
+    with Watch() as watch:
+        names["dot"](names["Dot"](samples=100_000), Run(seed=1))
+    assert watch.peak_bytes <= names["Dot"](samples=100_000).peak_bytes(4)
     for d, variance in zip((4, 16, 64), result.values["variance"], strict=True):
         assert variance == pytest.approx(d, rel=0.06)
     drawn = names["draw_dot"](names["Draws"](3))

@@ -251,7 +251,7 @@ def test_files_and_targets_that_a_page_names_are_there(page: str) -> None:
         if words.startswith("make "):
             assert words.split()[1] in targets, words
     for name in re.findall(r"(?:engines|workbench|tests|tui)/[\w/]+\.py\b", PAGES[page]):
-        made_up = ("AREA.py", "scaling.py", "interval.py")
+        made_up = ("AREA.py", "products.py", "interval.py")
         there = any((ROOT / above / name).exists() for above in ("", "workbench"))
         assert there or name.endswith(made_up), name
 
