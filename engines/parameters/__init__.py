@@ -9,6 +9,7 @@ One module an area, named like the module of `engines/` that computes it. A clas
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from typing import ClassVar, Literal
@@ -71,6 +72,12 @@ class Parameters:
 
 def declared() -> dict[str, type[Parameters]]:
     """Every engine's parameters by the engine's name, in alphabetical order."""
+    _import_all()
+    return dict(sorted(_DECLARED.items()))
+
+
+@functools.cache
+def _import_all() -> None:
+    """Import every module of this package, once: to look for them takes half a millisecond, and every job asks."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return dict(sorted(_DECLARED.items()))
