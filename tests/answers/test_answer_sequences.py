@@ -53,8 +53,9 @@ def test_what_people_type(text: str) -> None:
     ("text", "position", "length", "words"),
     [
         ("", 0, 1, "nothing is written"),
-        (" ;,\n", 0, 1, "nothing is written"),
-        ("-1.20", 0, 1, "nothing is written"),
+        (" ;,\n", 0, 1, "no word is here yet, only numbers and marks"),
+        ("-1.20", 0, 1, "no word is here yet"),
+        ("((", 0, 1, "no word is here yet, only numbers and marks"),
         ("neural netwerk", 7, 7, "'netwerk' is not one of neural, network; did you mean network?"),
         ("neural network2", 7, 8, "'network2' is not one of neural, network"),
         ("neural; 12 network", 8, 2, "'12' is not one of neural, network"),

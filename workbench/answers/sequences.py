@@ -35,7 +35,8 @@ class Sequences:
             if words:
                 found.append(tuple(_token(word, place, tokens) for word, place in words))
         if not found:
-            raise Unreadable("nothing is written here yet", 0)
+            said = "no word is here yet, only numbers and marks" if text.strip() else "nothing is written here yet"
+            raise Unreadable(said, 0)
         return tuple(found)
 
     def show(self, answer: tuple[Sequence, ...], key: Key) -> str:

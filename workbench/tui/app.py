@@ -16,6 +16,7 @@ from workbench import themes
 from workbench.settings import Settings
 from workbench.tui.catalog_screen import CatalogScreen
 from workbench.tui.compositor import DiffingApp, ascii_everywhere
+from workbench.tui.hangup import when_terminal_goes
 from workbench.tui.ink import Ink, textual_name
 from workbench.tui.keyboard import PatientApp
 from workbench.tui.screens import WorkbenchScreen
@@ -93,6 +94,7 @@ class WorkbenchApp(PatientApp[int], DiffingApp[int]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGHUP, signal.SIGTERM):
             loop.add_signal_handler(number, partial(self.hang_up, number))
+        when_terminal_goes(loop, partial(self.hang_up, signal.SIGHUP))
         self.call_after_refresh(self.warm_up)
 
     def warm_up(self) -> None:
