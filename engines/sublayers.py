@@ -29,6 +29,7 @@ from engines.randomness import Draws
 from engines.registry import draws, experiment
 from engines.result import Result, Step
 from engines.run import Run
+from engines.token_layers import feed_forward, layer_norm
 from engines.transformer import (
     Config,
     Decoder,
@@ -44,27 +45,10 @@ from engines.transformer import (
 # -- numerics
 
 
-def feed_forward(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
-    """relu(x W₁ + b₁) W₂ + b₂: x `(length, d)`, w1 `(d, d_ff)`, w2 `(d_ff, d)` (Vaswani et al. 2017, eq. 2)."""
-    return (x @ w1 + b1).relu() @ w2 + b2
-
-
 def feed_forward_convolutions(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
     """The same as two convolutions of kernel size 1 along the positions, features as channels."""
     hidden = F.conv1d(x.T[None], w1.T[:, :, None], b1).relu()
     return F.conv1d(hidden, w2.T[:, :, None], b2)[0].T
-
-
-def layer_norm(x: Tensor, gain: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    """(x − mean) / √(variance + eps) over the features of each token, then gain and bias: `(…, d)` → `(…, d)`.
-
-    The variance is the biased one, divided by d (Ba, Kiros and Hinton 2016).
-    """
-    mean = x.mean(-1, keepdim=True)
-    variance = (x - mean).square().mean(-1, keepdim=True)
-    y = (x - mean) / (variance + eps).sqrt()
-    y = y if gain is None else y * gain
-    return y if bias is None else y + bias
 
 
 def count(module: nn.Module) -> int:

@@ -26,7 +26,7 @@ from engines.parameters.vit import DigitsVit, PatchEmbedding
 from engines.positions import shift_matrix, sinusoidal
 from engines.registry import draw, execute
 from engines.run import Run
-from engines.sublayers import layer_norm
+from engines.token_layers import layer_norm
 from engines.vit import embed_convolved, embed_unfolded, patches
 
 
