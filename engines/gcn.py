@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engines.attention import autograd_gradients, difference_quotients
 from engines.figures import Graph, Lines, Table, line, table
 from engines.graphs import (
     adjacency,
@@ -349,18 +350,15 @@ def one_layer(params: Layer, run: Run) -> Result:
     h = layer(s, x, w)
     run.progress(0.3, "backwards by formula, by autograd and by differences")
     dx, dw = layer_backward(s, x, w, h, upstream)
-    leaves = [tensor.clone().requires_grad_() for tensor in (x, w)]
-    (layer(s, *leaves) * upstream).sum().backward()
-    exact = {"X": leaves[0].grad, "W": leaves[1].grad}
-    differences = {
-        "X": _differences(lambda moved: (layer(s, moved, w) * upstream).sum(), x),
-        "W": _differences(lambda moved: (layer(s, x, moved) * upstream).sum(), w),
-    }
+
+    def weighed(x: Tensor, w: Tensor) -> Tensor:
+        return layer(s, x, w) * upstream
+
+    exact = autograd_gradients(weighed, {"X": x, "W": w})
+    differences = difference_quotients(weighed, {"X": x, "W": w}, step=1e-6)
     rows = []
     for name, formula in (("X", dx), ("W", dw)):
-        gradient = exact[name]
-        assert gradient is not None
-        to_autograd, to_differences = (formula - gradient).abs().max(), (formula - differences[name]).abs().max()
+        to_autograd, to_differences = ((formula - other[name]).abs().max() for other in (exact, differences))
         rows.append((name, f"{formula.abs().max():.4g}", f"{to_autograd:.1e}", f"{to_differences:.1e}"))
     return Result(
         values={
@@ -391,17 +389,6 @@ def one_layer(params: Layer, run: Run) -> Result:
             ),
         ),
     )
-
-
-def _differences(function: Callable[[Tensor], Tensor], x: Tensor, step: float = 1e-6) -> Tensor:
-    """Central differences of a scalar function at x."""
-    out = torch.zeros_like(x)
-    for i in range(x.numel()):
-        moved = torch.zeros_like(x).view(-1)
-        moved[i] = step
-        ends = [function(x + sign * moved.view_as(x)) for sign in (1, -1)]
-        out.view(-1)[i] = (ends[0] - ends[1]) / (2 * step)
-    return out
 
 
 # -- fresh variants
